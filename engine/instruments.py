@@ -1,0 +1,42 @@
+"""The instruments file: TOML, one table an instrument, named by its symbol."""
+
+from __future__ import annotations
+
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from engine.decode import refusal_of
+from engine.messages import DefineInstrument
+
+
+class Listing(NamedTuple):
+    """An instrument of the file; `start_price` is where the simulated market opens, None for one that it leaves out."""
+
+    definition: DefineInstrument
+    start_price: Decimal | None
+
+
+class InstrumentsError(ValueError):
+    """The file cannot be used; the text names the file, the instrument and the field."""
+
+
+def load(path: Path) -> list[Listing]:
+    """All instruments of the file, in its order. Raises `InstrumentsError`."""
+    try:
+        tables = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise InstrumentsError(f"instruments file {path}: {error}") from None
+    listings = []
+    for symbol, table in tables.items():
+        try:
+            start = table.pop("start_price", None)
+            definition = msgspec.convert({"type": "instrument", "symbol": symbol, **table}, DefineInstrument)
+            listings.append(Listing(definition, None if start is None else Decimal(start)))
+        except (msgspec.ValidationError, ArithmeticError, TypeError, AttributeError) as error:
+            detail = str(refusal_of(error)) if isinstance(error, msgspec.ValidationError) else str(error)
+            raise InstrumentsError(f"instruments file {path}, [{symbol}]: {detail}") from None
+    return listings

@@ -1,0 +1,458 @@
+"""JSON messages: commands as people send them, one class for each Kafka topic, and the engine's answers.
+
+Each is declared once, here; JSON Schema, TypeScript types and SQL columns are generated from these classes or checked
+against them. Prices, quantities and money are decimal text; `*_ns` are integer nanoseconds since the epoch, UTC. The
+words that some fields hold are in `words`, the same commands as binary records in `layout`."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from engine.layout import CLIENT_ORDER_ID_LENGTH, NAME_LENGTH
+
+SCHEMA_VERSION: Final = 1
+"""Carried as `v` by every record: a reader ignores fields that it does not know, and refuses none for a larger `v`."""
+
+END: Final = r"$(?!\n)"
+"""End of a pattern: Python's `$` alone would let a last newline pass. JSON Schema reads it the same way."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH, pattern=rf"^[A-Za-z0-9._:/-]+{END}")]
+"""A symbol, an account or a strategy tag: at most 16 ASCII characters."""
+
+ClientOrderId = Annotated[str, Meta(min_length=1, max_length=CLIENT_ORDER_ID_LENGTH, pattern=rf"^[!-~]+{END}")]
+"""At most 48 printable ASCII characters without spaces, unique within the account: the idempotency key."""
+
+DecimalText = Annotated[str, Meta(pattern=rf"^-?[0-9]+(\.[0-9]+)?{END}")]
+"""An exact decimal number as text."""
+
+OrderId = Annotated[str, Meta(max_length=20, pattern=rf"^[0-9]+{END}")]
+"""The engine's order number as text (it may pass 2^53)."""
+
+
+class Command(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="type"):
+    """What a person or program asks of the engine, as JSON. `type` tells which command it is."""
+
+    account: Name
+    transact_ns: int = 0
+    """FIX 60: when the event happened by the sender's clock, 0 where it is the moment of arrival. A replayed
+    day keeps its own times here; `ts_ns`, which the engine stamps, is always the time of arrival."""
+
+
+class NewOrder(Command, tag="new", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    symbol: Name
+    side: str
+    quantity: Decimal
+    order_type: str = "limit"
+    time_in_force: str = "day"
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+    display_quantity: Decimal | None = None
+    expires_ns: int = 0
+    post_only: bool = False
+    reduce_only: bool = False
+    self_trade_prevention: str | None = None
+    client_order_id: ClientOrderId | None = None
+    strategy: Name | None = None
+
+
+class Cancel(Command, tag="cancel", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The order is named by `order_id`, or by the `client_order_id` that it was entered with."""
+
+    symbol: Name | None = None
+    order_id: OrderId | None = None
+    client_order_id: ClientOrderId | None = None
+
+
+class Replace(Command, tag="replace", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The order is named as in `Cancel`; what is not given stays. `quantity` is the whole new quantity, filled part
+    included. A pure decrease keeps the order's place in its queue; anything else loses it."""
+
+    symbol: Name | None = None
+    order_id: OrderId | None = None
+    client_order_id: ClientOrderId | None = None
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+
+
+class CancelAll(Command, tag="cancel_all", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Cancels the account's working orders: all, those of one symbol, of one side, or of both."""
+
+    symbol: Name | None = None
+    side: str | None = None
+
+
+OrderCommand = NewOrder | Cancel | Replace | CancelAll
+
+
+class Administrative(Struct, kw_only=True, frozen=True, omit_defaults=True, tag_field="type"):
+    """A rare command that changes what the engine knows rather than an order. Journaled as JSON."""
+
+
+class DefineInstrument(Administrative, tag="instrument", kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A tradable instrument. Prices are whole ticks within [`price_min`, `price_max`], at most 2^18 of them."""
+
+    symbol: Name
+    tick_size: Decimal
+    lot_size: Decimal
+    price_min: Decimal
+    price_max: Decimal
+    maker_fee_ppm: int = 0
+    """Millionths of the notional; negative is a rebate."""
+    taker_fee_ppm: int = 0
+    currency: Name = "USD"
+    description: str = ""
+
+
+class DefineAccount(Administrative, tag="account", kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Opens an account. Asking again for one that exists changes nothing."""
+
+    account: Name
+    deposit: Decimal = Decimal(0)
+    currency: Name = "USD"
+
+
+class Deposit(Administrative, tag="deposit", kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Adds cash (a withdrawal is negative)."""
+
+    account: Name
+    amount: Decimal
+
+
+class Print(Administrative, tag="print", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A trade made elsewhere (a hidden execution of a replayed day), reported on the tape; no book is touched."""
+
+    symbol: Name
+    price: Decimal
+    quantity: Decimal
+    aggressor_side: str | None = None
+    transact_ns: int = 0
+
+
+class Refused(Administrative, tag="refused", kw_only=True, frozen=True, omit_defaults=True):
+    """A command that could be read but not be put into ticks and lots: sequenced, so that its sender gets a report."""
+
+    account: str
+    client_order_id: str
+    symbol: str
+    side: str
+    reason: str
+    field: str
+    text: str
+    request: dict[str, Any]
+    """The command as it was sent."""
+
+
+class Unreadable(Administrative, tag="unreadable", kw_only=True, frozen=True):
+    """Bytes from the topic `orders` that are no command: sequenced, so that they land once in `dead-letters`."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    field: str
+    text: str
+    key: str | None
+    value: str
+    """Base64, of at most the first 64 KiB."""
+
+
+AdministrativeCommand = DefineInstrument | DefineAccount | Deposit | Print | Refused | Unreadable
+
+
+class AdministrativeEntry(Struct, kw_only=True, frozen=True):
+    """An administrative command in the journal; its seq stands in the frame."""
+
+    ts_ns: int
+    source: str
+    actor: str
+    command: AdministrativeCommand
+    source_partition: int = -1
+    source_offset: int = -1
+
+
+class Record(Struct, kw_only=True, frozen=True, omit_defaults=False):
+    """What all records of all topics carry."""
+
+    v: int = SCHEMA_VERSION
+
+
+class SequencedCommand(Record, kw_only=True, frozen=True):
+    """Topic `commands`: a command of any ingress as the engine sequenced it."""
+
+    seq: int
+    ts_ns: int
+    source: str
+    actor: str
+    type: str
+    command: dict[str, Any]
+    source_partition: int | None = None
+    source_offset: int | None = None
+
+
+class OrderEvent(Record, kw_only=True, frozen=True):
+    """Topic `order-events`: an execution report. While an order works, quantity = filled + leaves."""
+
+    seq: int
+    index: int
+    ts_ns: int
+    transact_ns: int
+    exec_id: str
+    exec_type: str
+    order_status: str
+    reason: str | None
+    field: str | None
+    text: str | None
+    order_id: OrderId
+    client_order_id: str
+    account: str
+    symbol: str
+    side: str | None
+    order_type: str | None
+    time_in_force: str | None
+    quantity: DecimalText
+    limit_price: DecimalText | None
+    filled_quantity: DecimalText
+    leaves_quantity: DecimalText
+    average_price: DecimalText | None
+    last_quantity: DecimalText | None
+    last_price: DecimalText | None
+    liquidity: str | None
+    fee: DecimalText | None
+    strategy: str | None
+    source: str
+
+
+class Order(Record, kw_only=True, frozen=True):
+    """The latest state of one order: the fold of its execution reports (REST, SSE, Redis; table `orders`)."""
+
+    order_id: OrderId
+    client_order_id: str
+    account: str
+    symbol: str
+    side: str | None
+    order_type: str | None
+    time_in_force: str | None
+    quantity: DecimalText
+    limit_price: DecimalText | None
+    status: str
+    filled_quantity: DecimalText
+    leaves_quantity: DecimalText
+    average_price: DecimalText | None
+    reason: str | None
+    field: str | None
+    text: str | None
+    strategy: str | None
+    source: str
+    created_ns: int
+    updated_ns: int
+    last_seq: int
+    last_index: int
+
+
+class Fill(Record, kw_only=True, frozen=True):
+    """Topic `fills`: one side of a trade. `fee` is negative for a rebate."""
+
+    fill_id: str
+    trade_id: str
+    seq: int
+    index: int
+    ts_ns: int
+    transact_ns: int
+    account: str
+    symbol: str
+    side: str
+    quantity: DecimalText
+    price: DecimalText
+    fee: DecimalText
+    liquidity: str
+    order_id: OrderId
+    client_order_id: str
+    strategy: str | None
+
+
+class Trade(Record, kw_only=True, frozen=True):
+    """Topic `trades`: the anonymous tape. `hidden` marks a print that did not go through the book."""
+
+    trade_id: str
+    seq: int
+    index: int
+    ts_ns: int
+    transact_ns: int
+    symbol: str
+    price: DecimalText
+    quantity: DecimalText
+    aggressor_side: str | None
+    hidden: bool = False
+
+
+class Book(Record, kw_only=True, frozen=True):
+    """Topic `books`: the top levels, best first, as (price, quantity, number of orders), after command `seq`."""
+
+    symbol: str
+    seq: int
+    ts_ns: int
+    bids: list[tuple[DecimalText, DecimalText, int]]
+    asks: list[tuple[DecimalText, DecimalText, int]]
+
+
+class Position(Record, kw_only=True, frozen=True):
+    """Topic `positions`: an account's position in one symbol after the fill (`last_seq`, `last_index`).
+
+    `quantity` is signed. `average_price` is null when flat. `realized_pnl` does not hold the fees."""
+
+    account: str
+    symbol: str
+    quantity: DecimalText
+    average_price: DecimalText | None
+    cost: DecimalText
+    realized_pnl: DecimalText
+    fees: DecimalText
+    bought_quantity: DecimalText
+    sold_quantity: DecimalText
+    last_price: DecimalText
+    last_seq: int
+    last_index: int
+    ts_ns: int
+
+
+class Mark(Struct, kw_only=True, frozen=True):
+    """The price that a position was valued at: `source` is `mid` or `last`, `seq` that of the book or trade, and
+    `position_seq`, `position_index` name the fill up to which the position was counted."""
+
+    price: DecimalText
+    source: str
+    seq: int
+    position_seq: int
+    position_index: int
+    quantity: DecimalText
+    unrealized_pnl: DecimalText
+
+
+class Pnl(Record, kw_only=True, frozen=True):
+    """Topic `pnl`: an account marked to the market. `equity` = deposits + realized + unrealized − fees."""
+
+    account: str
+    currency: str
+    deposits: DecimalText
+    realized_pnl: DecimalText
+    unrealized_pnl: DecimalText
+    fees: DecimalText
+    equity: DecimalText
+    peak_equity: DecimalText
+    drawdown: DecimalText
+    gross_exposure: DecimalText
+    net_exposure: DecimalText
+    marks: dict[str, Mark]
+    last_seq: int
+    ts_ns: int
+
+
+class Instrument(Record, kw_only=True, frozen=True):
+    """Topic `instruments` (compact): reference data, as the engine holds it."""
+
+    symbol: str
+    instrument_id: int
+    tick_size: DecimalText
+    lot_size: DecimalText
+    price_min: DecimalText
+    price_max: DecimalText
+    maker_fee_ppm: int
+    taker_fee_ppm: int
+    currency: str
+    description: str
+    seq: int
+    ts_ns: int
+
+
+class Account(Record, kw_only=True, frozen=True):
+    """Topic `accounts` (compact): an account and all that was ever paid into it."""
+
+    account: str
+    account_id: int
+    currency: str
+    deposits: DecimalText
+    seq: int
+    ts_ns: int
+
+
+class LedgerState(Record, kw_only=True, frozen=True):
+    """Topic `ledger-state` (compact): an agent's own state for one key, and how far it had read."""
+
+    agent: str
+    partition: int
+    key: str
+    next_offset: int
+    state: dict[str, Any]
+
+
+class DeadLetter(Record, kw_only=True, frozen=True):
+    """Topic `dead-letters`: bytes that could not be read (base64), where from, and why."""
+
+    topic: str
+    partition: int
+    offset: int
+    ts_ns: int
+    reason: str
+    field: str | None
+    text: str
+    key: str | None
+    value: str
+
+
+class Reply(Struct, kw_only=True, frozen=True):
+    """The engine's answer to one command. `seq` is 0 where it was refused before it was sequenced; `field` and `text`
+    say what was wrong with it."""
+
+    outcome: str
+    seq: int
+    durability: str | None = None
+    order_id: OrderId | None = None
+    client_order_id: str | None = None
+    order_status: str | None = None
+    quantity: DecimalText | None = None
+    filled_quantity: DecimalText | None = None
+    leaves_quantity: DecimalText | None = None
+    average_price: DecimalText | None = None
+    affected: int | None = None
+    reason: str | None = None
+    field: str | None = None
+    text: str | None = None
+
+
+class Session(Struct, kw_only=True, frozen=True):
+    """What a login to the engine answers: who the session is, and the numbers that binary records name things by."""
+
+    actor: str
+    role: str
+    accounts: list[str]
+    account_ids: dict[str, int]
+    instruments: list[Instrument]
+    epoch: int
+    last_seq: int
+
+
+class OrderState(Struct, kw_only=True, frozen=True):
+    """The engine's answer to `status`: what became of an order."""
+
+    account: str
+    client_order_id: str
+    order_id: OrderId
+    order_status: str
+    symbol: str | None = None
+    side: str | None = None
+    quantity: DecimalText | None = None
+    filled_quantity: DecimalText | None = None
+    leaves_quantity: DecimalText | None = None
+    limit_price: DecimalText | None = None
+    reason: str | None = None
+
+
+def as_json(message: Any) -> bytes:
+    """The JSON bytes of a message."""
+    return msgspec.json.encode(message)

@@ -1,0 +1,100 @@
+"""What things are called: names and their numbers, and the reference data behind them.
+
+Numbers are given in the order of the journal, from 1, and never reused: the same journal gives the same ones."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from engine.messages import DefineInstrument
+from engine.units import Scale
+
+
+class InstrumentEntry(NamedTuple):
+    number: int
+    definition: DefineInstrument
+    scale: Scale
+    price_min: int
+    """Ticks."""
+    price_max: int
+    """Ticks."""
+    max_quantity: int
+    """Lots."""
+    seq: int
+    ts_ns: int
+
+
+class AccountEntry(NamedTuple):
+    number: int
+    account: str
+    currency: str
+    deposits: int
+    """Money units."""
+    seq: int
+    ts_ns: int
+
+
+Entry = TypeVar("Entry", InstrumentEntry, AccountEntry)
+
+
+class Registry(ABC, Generic[Entry]):
+    """Entries by name and by number."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Entry] = {}
+        self._by_number: list[Entry] = []
+
+    @staticmethod
+    @abstractmethod
+    def name_of(entry: Entry) -> str:
+        """What the entry is found by."""
+
+    def put(self, entry: Entry) -> None:
+        """Adds the entry, or takes the place of the one with its number."""
+        self._by_name[self.name_of(entry)] = entry
+        if entry.number > len(self._by_number):
+            self._by_number.append(entry)
+        else:
+            self._by_number[entry.number - 1] = entry
+
+    def find(self, name: str) -> Entry | None:
+        return self._by_name.get(name)
+
+    def by_number(self, number: int) -> Entry:
+        """Raises IndexError for a number that was never given."""
+        if number < 1:
+            raise IndexError(number)
+        return self._by_number[number - 1]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._by_number)
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+
+class Instruments(Registry[InstrumentEntry]):
+    """By symbol."""
+
+    @staticmethod
+    def name_of(entry: InstrumentEntry) -> str:
+        return entry.definition.symbol
+
+
+class Accounts(Registry[AccountEntry]):
+    """By name."""
+
+    @staticmethod
+    def name_of(entry: AccountEntry) -> str:
+        return entry.account
+
+
+LARGEST_MONEY: Final = 1 << 62
+LARGEST_QUANTITY: Final = 1 << 40
+
+
+def max_quantity(price_max: int, money_per_tick_lot: int) -> int:
+    """Most lots of one order: notional at the highest price stays below 2^62 money units."""
+    return min(LARGEST_QUANTITY, LARGEST_MONEY // (price_max * money_per_tick_lot))

@@ -1,0 +1,111 @@
+"""Where a writer's output stands: the last record that it left in each partition of its topics.
+
+A writer that wants to find its place again gives each record the header `at`, "seq.index"."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from engine.quiet import LIBRDKAFKA
+
+log = logging.getLogger(__name__)
+
+Position = tuple[int, int]
+"""(seq, index)."""
+SECONDS: Final = 5.0
+LOOK_BACK: Final = (1, 100, 10_000, 1 << 62)
+"""Records searched from the end, in growing steps: others may write to the same topic."""
+
+
+def position_of(message: Message) -> Position | None:
+    """What the header `at` says, None where there is none."""
+    headers: Any = message.headers()
+    for name, value in headers or []:
+        if name == "at" and isinstance(value, bytes):
+            seq, index = value.split(b".")
+            return int(seq), int(index)
+    return None
+
+
+class Tails:
+    """Reads the ends of partitions."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+
+    def read(self, topics: list[str]) -> tuple[dict[str, int], dict[tuple[str, int], Position]] | None:
+        """Partitions of each topic, and the last position of each partition that has one; None where Kafka is away."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._bootstrap,
+                "group.id": "tails",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "error_cb": lambda error: log.debug("%s", error),
+            },
+            logger=LIBRDKAFKA,
+        )
+        try:
+            counts = {}
+            ends = {}
+            for name in topics:
+                metadata = consumer.list_topics(name, timeout=SECONDS).topics[name]
+                if metadata.error is not None or not metadata.partitions:
+                    log.warning("topic %s is not there yet", name)
+                    return None
+                counts[name] = len(metadata.partitions)
+                for number in metadata.partitions:
+                    place = TopicPartition(name, number)
+                    ends[name, number] = consumer.get_watermark_offsets(place, timeout=SECONDS)
+            return counts, self._last(consumer, ends)
+        except KafkaException as error:
+            log.debug("reading the tails: %s", error)
+            return None
+        finally:
+            consumer.close()
+
+    def _last(
+        self, consumer: Consumer, ends: dict[tuple[str, int], tuple[int, int]]
+    ) -> dict[tuple[str, int], Position]:
+        """The last position of each partition that has one; `ends` gives its first offset and its next one."""
+        found: dict[tuple[str, int], Position] = {}
+        for back in LOOK_BACK:
+            starts = {
+                place: max(low, high - back) for place, (low, high) in ends.items() if high > low and place not in found
+            }
+            if not starts:
+                break
+            found.update(self._search(consumer, starts, ends))
+            ends = {place: ends[place] for place in starts if starts[place] > ends[place][0]}
+        return found
+
+    def _search(
+        self,
+        consumer: Consumer,
+        starts: dict[tuple[str, int], int],
+        ends: dict[tuple[str, int], tuple[int, int]],
+    ) -> dict[tuple[str, int], Position]:
+        """The last positions among the records from `starts` on."""
+        consumer.assign([TopicPartition(topic, number, start) for (topic, number), start in starts.items()])
+        found: dict[tuple[str, int], Position] = {}
+        waiting = set(starts)
+        while waiting:
+            message = consumer.poll(SECONDS)
+            if message is None:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+            error = message.error()
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                raise KafkaException(error)
+            place = (message.topic() or "", message.partition() or 0)
+            if error is not None:
+                waiting.discard(place)
+                continue
+            position = position_of(message)
+            if position is not None:
+                found[place] = position
+            if (message.offset() or 0) >= ends[place][1] - 1:
+                waiting.discard(place)
+        return found

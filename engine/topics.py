@@ -1,0 +1,54 @@
+"""Every Kafka topic: its name, what its records are, how it is keyed, partitioned and kept.
+
+Faust creates none of them: `infra.kafka.create_topics` does, before anything else starts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from engine import messages
+
+
+class Topic(NamedTuple):
+    name: str
+    record: Any
+    key: str
+    """What the record key is, in words."""
+    cleanup: str = "delete"
+    single: bool = False
+    """One partition only: the records need one order, or are few."""
+    retention_ms: int = -1
+
+
+ORDERS: Final = Topic("orders", messages.OrderCommand, "symbol, or account where there is none")
+COMMANDS: Final = Topic("commands", messages.SequencedCommand, "shard", single=True)
+ORDER_EVENTS: Final = Topic("order-events", messages.OrderEvent, "symbol")
+FILLS: Final = Topic("fills", messages.Fill, "symbol")
+TRADES: Final = Topic("trades", messages.Trade, "symbol")
+BOOKS: Final = Topic("books", messages.Book, "symbol", cleanup="compact")
+POSITIONS: Final = Topic("positions", messages.Position, "account + '|' + symbol; partitioned by account")
+PNL: Final = Topic("pnl", messages.Pnl, "account")
+INSTRUMENTS: Final = Topic("instruments", messages.Instrument, "symbol", cleanup="compact", single=True)
+ACCOUNTS: Final = Topic("accounts", messages.Account, "account", cleanup="compact", single=True)
+LEDGER_STATE: Final = Topic(
+    "ledger-state", messages.LedgerState, "agent + '|' + partition + '|' + key", cleanup="compact"
+)
+DEAD_LETTERS: Final = Topic("dead-letters", messages.DeadLetter, "source topic", single=True)
+
+TOPICS: Final[tuple[Topic, ...]] = (
+    ORDERS,
+    COMMANDS,
+    ORDER_EVENTS,
+    FILLS,
+    TRADES,
+    BOOKS,
+    POSITIONS,
+    PNL,
+    INSTRUMENTS,
+    ACCOUNTS,
+    LEDGER_STATE,
+    DEAD_LETTERS,
+)
+
+BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in TOPICS}

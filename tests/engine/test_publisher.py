@@ -1,0 +1,176 @@
+"""The publisher and the Kafka door, on a real broker: every event once, in order, whatever was stopped when."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from engine.messages import CancelAll, DeadLetter, Fill, NewOrder, OrderEvent, Print, SequencedCommand, Trade
+from engine.publisher import Publisher
+from engine.topics import COMMANDS, DEAD_LETTERS, FILLS, INSTRUMENTS, ORDER_EVENTS, ORDERS, TOPICS, TRADES
+from infra.kafka import create_topics
+from tests.engine.doors import define, logged_in, open_engine
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def bootstrap(kafka: str) -> Iterator[str]:
+    """The broker with fresh topics of the system."""
+    create_topics(kafka, 3, 1)
+    yield kafka
+    admin = AdminClient({"bootstrap.servers": kafka})
+    for future in admin.delete_topics([topic.name for topic in TOPICS], operation_timeout=20).values():
+        future.result()
+    wait_until(lambda: not set(admin.list_topics(timeout=5).topics) & {topic.name for topic in TOPICS})
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        time.sleep(0.05)
+    return found
+
+
+@contextmanager
+def publishing(journal: Path, bootstrap: str) -> Iterator[None]:
+    """A publisher that has caught up, in a thread; stopped at the end, abruptly as far as a thread can be."""
+    publisher = Publisher(journal, bootstrap, 10_000)
+    caught_up = threading.Event()
+    thread = threading.Thread(target=publisher.run, args=(caught_up.set,))
+    thread.start()
+    try:
+        assert caught_up.wait(60)
+        yield
+    finally:
+        publisher.stopped.set()
+        thread.join()
+
+
+def read_all(bootstrap: str, topic: str, kind: Any) -> dict[int, list[Any]]:
+    """Every record of a topic by partition, in order."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "test", "enable.partition.eof": True})
+    numbers = list(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+    consumer.assign([TopicPartition(topic, number, 0) for number in numbers])
+    records: dict[int, list[Any]] = defaultdict(list)
+    ended = 0
+    while ended < len(numbers):
+        message = consumer.poll(10)
+        assert message is not None
+        error = message.error()
+        if error is not None:
+            assert error.code() == KafkaError._PARTITION_EOF
+            ended += 1
+            continue
+        records[message.partition() or 0].append(msgspec.json.decode(message.value() or b"", type=kind))
+    consumer.close()
+    return records
+
+
+def limit(side: str, quantity: int, price: int, account: str, **more: Any) -> NewOrder:
+    return NewOrder(
+        account=account, symbol="AAPL", side=side, quantity=Decimal(quantity), limit_price=Decimal(price), **more
+    )
+
+
+def flat(records: dict[int, list[Any]]) -> list[Any]:
+    return [record for partition in records.values() for record in partition]
+
+
+def test_every_event_once_across_restarts(tmp_path: Path, bootstrap: str) -> None:
+    orders = 0
+    with open_engine(tmp_path, bootstrap=bootstrap) as (server, address), logged_in(address) as client:
+        define(client, "demo", "other")
+        for _ in range(3):
+            with publishing(tmp_path, bootstrap):
+                for k in range(100):
+                    client.submit(
+                        [limit("buy", 1 + k % 4, 190 - k % 3, "demo"), limit("sell", 1 + k % 3, 189 + k % 2, "other")]
+                    )
+                    orders += 2
+                if orders == 400:
+                    client.submit([CancelAll(account="demo")])
+        client.administer(Print(symbol="AAPL", price=Decimal(190), quantity=Decimal(7)))
+        last = server._core.last_seq
+        with publishing(tmp_path, bootstrap):
+            wait_until(lambda: len(flat(read_all(bootstrap, COMMANDS.name, SequencedCommand))) >= last)
+    commands = flat(read_all(bootstrap, COMMANDS.name, SequencedCommand))
+    assert [command.seq for command in commands] == list(range(1, last + 1))
+    events = flat(read_all(bootstrap, ORDER_EVENTS.name, OrderEvent))
+    places = [(event.seq, event.index) for event in events]
+    assert places == sorted(set(places))
+    assert sum(event.exec_type == "new" for event in events) == orders
+    fills = flat(read_all(bootstrap, FILLS.name, Fill))
+    assert [fill.fill_id for fill in fills] == [event.exec_id for event in events if event.exec_type == "trade"]
+    trades = flat(read_all(bootstrap, TRADES.name, Trade))
+    assert len(fills) == 2 * sum(not trade.hidden for trade in trades)
+    assert [trade.quantity for trade in trades if trade.hidden] == ["7"]
+    bought = sum(Decimal(fill.quantity) for fill in fills if fill.side == "buy")
+    assert bought == sum(Decimal(fill.quantity) for fill in fills if fill.side == "sell")
+    assert len(flat(read_all(bootstrap, INSTRUMENTS.name, Any))) == 1
+
+
+def test_orders_from_kafka(tmp_path: Path, bootstrap: str) -> None:
+    good = {"type": "new", "account": "demo", "symbol": "AAPL", "side": "buy", "quantity": "3", "limit_price": "190"}
+    records = [
+        good | {"client_order_id": "k1"},
+        good | {"client_order_id": "k1"},
+        good | {"client_order_id": "k1", "quantity": "9"},
+        good | {"client_order_id": "k2", "symbol": "ZZZ"},
+        good | {"client_order_id": "k3", "limit_price": "-4"},
+        good | {"client_order_id": "k4", "limit_price": "190.001"},
+        good | {"client_order_id": "k5", "side": "sell", "quantity": "1"},
+        {"type": "cancel", "account": "demo", "client_order_id": "k1"},
+        {"type": "cancel", "account": "demo", "client_order_id": "nothing"},
+    ]
+    producer = Producer({"bootstrap.servers": bootstrap})
+    with open_engine(tmp_path, bootstrap=bootstrap) as (server, address):
+        with logged_in(address) as client:
+            define(client, "demo")
+        for record in records:
+            producer.produce(ORDERS.name, msgspec.json.encode(record), b"AAPL")
+        for rubbish in (
+            b"not json",
+            b"[1,2]",
+            b'{"hello":"world"}',
+            b"",
+            b'{"type":"new","account":"d\xff"}',
+            b"[" * 5000,
+        ):
+            producer.produce(ORDERS.name, rubbish, b"AAPL")
+        producer.flush(10)
+        with publishing(tmp_path, bootstrap):
+            wait_until(lambda: len(flat(read_all(bootstrap, DEAD_LETTERS.name, DeadLetter))) == 6)
+        last = server._core.last_seq
+    with open_engine(tmp_path, bootstrap=bootstrap) as (server, _):
+        producer.produce(ORDERS.name, msgspec.json.encode(good | {"client_order_id": "k6"}), b"AAPL")
+        producer.flush(10)
+        wait_until(lambda: server._core.last_seq > last)
+        assert server._core.last_seq == last + 1, "records of before the restart were read again"
+    events = sorted(flat(read_all(bootstrap, ORDER_EVENTS.name, OrderEvent)), key=lambda e: (e.seq, e.index))
+    assert [(e.client_order_id, e.exec_type, e.reason, e.field) for e in events] == [
+        ("k1", "new", None, None),
+        ("k1", "rejected", "duplicate_client_order_id", "client_order_id"),
+        ("k2", "rejected", "unknown_symbol", "symbol"),
+        ("k3", "rejected", "invalid_price", "limit_price"),
+        ("k4", "rejected", "price_increment", "limit_price"),
+        ("k5", "new", None, None),
+        ("k1", "trade", None, None),
+        ("k5", "trade", None, None),
+        ("k1", "canceled", None, None),
+        ("nothing", "rejected", "unknown_order", "client_order_id"),
+    ]
+    reasons = [letter.reason for letter in flat(read_all(bootstrap, DEAD_LETTERS.name, DeadLetter))]
+    assert reasons == ["malformed", "malformed", "missing_field", "malformed", "malformed", "malformed"]

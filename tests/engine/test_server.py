@@ -1,0 +1,322 @@
+"""The ZeroMQ door of a running engine: orders, errors, sessions, a restart, a full disk, rubbish."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import zmq
+
+from engine import frames
+from engine.client import Client
+from engine.core import Core
+from engine.ingress import Arrival, read
+from engine.layout import COMMAND, FIELDS, HEADER
+from engine.messages import Cancel, CancelAll, NewOrder, Replace
+from engine.refusal import Refusal
+from engine.sequencer import Sequencer
+from engine.server import Server
+from engine.words import FrameKind
+from tests.engine.doors import SECRET, define, free_address, logged_in, open_engine, token
+
+ORDER = {"type": "new", "account": "demo", "symbol": "AAPL", "side": "buy", "limit_price": 1}
+
+
+def limit(side: str, quantity: int, price: str, **more: Any) -> NewOrder:
+    fields = {"account": "demo", "symbol": "AAPL", **more}
+    return NewOrder(side=side, quantity=Decimal(quantity), limit_price=Decimal(price), **fields)
+
+
+def raw(address: str) -> zmq.Socket[bytes]:
+    socket = zmq.Context.instance().socket(zmq.REQ)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.RCVTIMEO, 5000)
+    socket.connect(address)
+    return socket
+
+
+def ask(socket: zmq.Socket[bytes], payload: bytes) -> Any:
+    socket.send(payload)
+    return msgspec.json.decode(socket.recv())
+
+
+def test_an_order_lives_and_is_canceled(tmp_path: Path) -> None:
+    with open_engine(tmp_path) as (_, address), logged_in(address) as client:
+        define(client, "demo", "other")
+        [bought] = client.submit([limit("buy", 10, "190.00", client_order_id="b1")])
+        assert (bought.outcome, bought.order_status, bought.durability) == ("accepted", "new", "journaled")
+        [sold] = client.submit([limit("sell", 4, "189.00", account="other")])
+        assert (sold.order_status, sold.average_price) == ("filled", "190.00")
+        state = client.status("demo", client_order_id="b1")
+        assert state is not None
+        assert (state.order_status, state.filled_quantity, state.leaves_quantity) == ("partially_filled", "4", "6")
+        assert client.depth("AAPL").bids == [("190.00", "6", 1)]
+        replies = client.submit(
+            [
+                Replace(account="demo", client_order_id="b1", symbol="AAPL", quantity=Decimal(8)),
+                Cancel(account="demo", order_id=bought.order_id),
+                Cancel(account="demo", order_id=bought.order_id),
+            ]
+        )
+        assert [(r.outcome, r.order_status, r.reason) for r in replies] == [
+            ("accepted", "partially_filled", None),
+            ("accepted", "canceled", None),
+            ("rejected", "canceled", "too_late"),
+        ]
+        assert client.depth("AAPL").bids == []
+
+
+def test_a_repeat_gives_the_first_outcome(tmp_path: Path) -> None:
+    with open_engine(tmp_path) as (_, address), logged_in(address) as client:
+        define(client, "demo")
+        [first] = client.submit([limit("buy", 1, "190.00", client_order_id="x")])
+        [again] = client.submit([limit("buy", 1, "190.00", client_order_id="x")])
+        [other] = client.submit([limit("buy", 2, "190.00", client_order_id="x")])
+        assert (again.outcome, again.order_id) == ("duplicate", first.order_id)
+        assert (other.outcome, other.reason, other.field) == (
+            "rejected",
+            "duplicate_client_order_id",
+            "client_order_id",
+        )
+        assert client.depth("AAPL").bids == [("190.00", "1", 1)]
+
+
+def test_restart_continues_from_the_journal(tmp_path: Path) -> None:
+    with open_engine(tmp_path) as (server, address):
+        with logged_in(address) as client:
+            define(client, "demo", "other")
+            for k in range(200):
+                client.submit(
+                    [
+                        limit("buy", 1 + k % 7, f"{190 - k % 5}.00", client_order_id=f"b{k}"),
+                        limit("sell", 1 + k % 3, f"{189 + k % 4}.00", account="other", client_order_id=f"s{k}"),
+                    ]
+                )
+            client.submit([CancelAll(account="other", side="sell")])
+            client.submit([limit("buy", 1, "190.00", client_order_id="b0")])
+            depth = client.depth("AAPL", 50)
+        core = server._core
+        hashed, seq = core.state_hash(), core.last_seq
+    with open_engine(tmp_path, address=address) as (server, _), logged_in(address) as client:
+        assert server._core.last_seq == seq
+        assert server._core.state_hash() == hashed
+        assert client.depth("AAPL", 50) == depth
+        [again] = client.submit([limit("buy", 1, "190.00", client_order_id="b0")])
+        assert again.outcome == "duplicate"
+
+
+def test_a_client_outlives_the_engine(tmp_path: Path) -> None:
+    with open_engine(tmp_path) as (_, address):
+        client = Client(address, token())
+        define(client, "demo")
+    with open_engine(tmp_path, address=address):
+        [reply] = client.submit([limit("buy", 1, "190.00")])
+        assert reply.outcome == "accepted"
+    client.close()
+
+
+def test_nobody_there_is_a_timeout() -> None:
+    client = Client("tcp://127.0.0.1:9", token(), timeout_s=0.1)
+    with pytest.raises(TimeoutError, match=r"did not answer within 0\.1 s"):
+        client.connect()
+    client.close()
+
+
+@pytest.mark.parametrize("signed", ["", "x", token()[:-2] + "zz"])
+def test_a_wrong_token_is_refused(tmp_path: Path, signed: str) -> None:
+    with open_engine(tmp_path) as (_, address):
+        client = Client(address, signed)
+        with pytest.raises(Refusal, match="token"):
+            client.connect()
+        client.close()
+        socket = raw(address)
+        answer = ask(socket, b'{"type":"cancel_all","account":"demo"}')
+        assert (answer["reason"], answer["field"]) == ("not_authorized", "token")
+        socket.close()
+
+
+def test_a_session_is_bound_to_its_accounts(tmp_path: Path) -> None:
+    with open_engine(tmp_path) as (_, address), logged_in(address) as admin:
+        define(admin, "demo", "other")
+        [resting] = admin.submit([limit("buy", 1, "190.00", account="other")])
+        with logged_in(address, token("t", "trader", ("demo",))) as trader:
+            assert trader.directory.session.account_ids == {"demo": 1}
+            [mine] = trader.submit([limit("buy", 1, "190.00")])
+            assert mine.outcome == "accepted"
+            records = np.zeros(1, COMMAND)
+            records["type"], records["account"], records["order_id"] = 2, 2, int(resting.order_id or 0)
+            [reply] = trader.submit_records(records)
+            assert (reply["outcome"], reply["seq"], reply["reason"]) == (2, 0, 7)
+            with pytest.raises(Refusal, match="account"):
+                trader.status("other", order_id=resting.order_id)
+            with pytest.raises(Refusal, match="may not administer"):
+                define(trader, "mine")
+            assert trader.status("demo", order_id=resting.order_id) is None
+        with logged_in(address, token("v", "viewer", ("demo",))) as viewer:
+            [refused] = viewer.submit([limit("buy", 1, "190.00")])
+            assert refused.reason == "not_authorized"
+        assert admin.depth("AAPL").bids == [("190.00", "2", 2)]
+
+
+def test_a_session_cannot_name_another_actor(tmp_path: Path) -> None:
+    with open_engine(tmp_path) as (server, address), logged_in(address) as admin:
+        define(admin, "demo")
+        seen: list[Any] = []
+        submit = server._sequencer.submit
+        server._sequencer.submit = lambda records: (seen.append(records.copy()), submit(records))[1]  # type: ignore[method-assign]
+        with logged_in(address, token("mallory", "trader", ("demo",))) as trader:
+            trader.submit([limit("buy", 1, "190.00")], actor="alice")
+        assert [record["actor"] for records in seen for record in records] == [b"mallory"]
+
+
+def test_a_list_is_answered_in_order(tmp_path: Path) -> None:
+    with open_engine(tmp_path) as (_, address), logged_in(address) as admin:
+        define(admin, "demo")
+        socket = raw(address)
+        ask(socket, msgspec.json.encode({"type": "login", "token": token()}))
+        answers = ask(
+            socket,
+            msgspec.json.encode(
+                [
+                    {
+                        "type": "new",
+                        "account": "demo",
+                        "symbol": "AAPL",
+                        "side": "buy",
+                        "quantity": 5,
+                        "limit_price": 1,
+                    },
+                    {
+                        "type": "new",
+                        "account": "demo",
+                        "symbol": "AAPL",
+                        "side": "buy",
+                        "quantity": 0,
+                        "limit_price": 1,
+                    },
+                    {"type": "ping"},
+                    {"type": "dance"},
+                    {"type": "cancel_all", "account": "demo"},
+                ]
+            ),
+        )
+        assert [a.get("outcome", a.get("type")) for a in answers] == [
+            "accepted", "rejected", "pong", "rejected", "accepted",
+        ]  # fmt: skip
+        assert answers[1]["field"] == "quantity"
+        assert answers[4]["affected"] == 1
+        socket.close()
+
+
+def test_a_full_disk_answers_busy_and_loses_nothing(tmp_path: Path) -> None:
+    with open_engine(tmp_path) as (server, address), logged_in(address) as client:
+        define(client, "demo")
+        journal = server._sequencer.journal
+        append, journal.append_records = journal.append_records, _no_space  # type: ignore[method-assign]
+        [refused] = client.submit([limit("buy", 1, "190.00", client_order_id="a")])
+        assert (refused.outcome, refused.reason, refused.seq) == ("rejected", "busy", 0)
+        journal.append_records = append  # type: ignore[method-assign]
+        [taken] = client.submit([limit("buy", 1, "190.00", client_order_id="a")])
+        assert (taken.outcome, taken.seq) == ("accepted", 3)
+
+
+def _no_space(records: Any) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_loses_no_order_from_kafka(tmp_path: Path) -> None:
+    """What did not get into the journal is read again, also where a smaller record behind it would have fitted."""
+    with open_engine(tmp_path) as (server, address), logged_in(address) as client:
+        define(client, "demo")
+    sequencer = Sequencer(Core(max_orders=10_000), tmp_path)
+    arrivals = [Arrival(0, offset, limit("buy", 1, "190.00", client_order_id=f"k{offset}")) for offset in range(10)] + [
+        Arrival(0, 10, read(b"no json", None, 0, 10))
+    ]
+    topic = Topic(arrivals)
+    server = Server(free_address(), sequencer, topic, SECRET)  # type: ignore[arg-type]
+    append = sequencer.journal.append_records
+    sequencer.journal.append_records = _no_space  # type: ignore[method-assign]
+    server.step()
+    sequencer.journal.append_records = append  # type: ignore[method-assign]
+    server.step()
+    assert all(sequencer.core.find_client(1, f"k{offset}") for offset in range(10))
+    assert sequencer.next_offsets == {0: 11}
+    server.close()
+
+
+class Topic:
+    """The Kafka door as the server sees it, with records in a list."""
+
+    def __init__(self, arrivals: list[Arrival]) -> None:
+        self._arrivals = arrivals
+        self._next = 0
+
+    def poll(self) -> list[Arrival]:
+        found, self._next = self._arrivals[self._next :], len(self._arrivals)
+        return found
+
+    def rewind(self, next_offsets: dict[int, int]) -> None:
+        self._next = next_offsets.get(0, 0)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("name", ["strategy", "client_order_id"])
+@pytest.mark.parametrize("text", [b"a\0b", b"a b", b"\xff"])
+def test_text_in_records_is_printable(tmp_path: Path, name: str, text: bytes) -> None:
+    with open_engine(tmp_path) as (_, address), logged_in(address) as client:
+        define(client, "demo")
+        records = np.zeros(2, COMMAND)
+        records["type"], records["account"], records["instrument"], records["client_order_id"] = 2, 1, 1, b"x"
+        records[name][1] = text
+        replies = client.submit_records(records)
+        assert [FIELDS[field] for field in replies["field"]] == ["client_order_id", name]
+        assert replies["seq"].tolist() == [3, 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"magic": b"FTP"}, "magic"),
+        ({"version": 9}, "version"),
+        ({"kind": 2}, "kind"),
+        ({"record_size": 10}, "record_size"),
+        ({"count": 2}, "count"),
+        ({"count": 0}, "count"),
+        ({"count": 1 << 30}, "count"),
+    ],
+)
+def test_a_wrong_head_names_the_field(tmp_path: Path, change: dict[str, Any], field: str) -> None:
+    frame = bytearray(frames.encode(FrameKind.COMMANDS, np.zeros(1, COMMAND)))
+    head = np.frombuffer(frame, HEADER, 1)
+    for name, value in change.items():
+        head[name] = value
+    with open_engine(tmp_path) as (_, address):
+        socket = raw(address)
+        ask(socket, msgspec.json.encode({"type": "login", "token": token()}))
+        assert ask(socket, bytes(frame))["field"] == field
+        socket.close()
+
+
+def test_rubbish_changes_nothing(tmp_path: Path) -> None:
+    """Mutated frames: whatever comes, the engine answers, and goes on."""
+    rng = random.Random(7)
+    with open_engine(tmp_path) as (_, address), logged_in(address) as client:
+        define(client, "demo")
+        client.submit([limit("buy", 5, "190.00")])
+        record = np.zeros(1, COMMAND)
+        record["type"], record["account"], record["instrument"] = 1, 99, 1
+        good = [frames.encode(FrameKind.COMMANDS, record), b'{"type":"new","account":"demo"}', b'[{"type":"ping"}]']
+        for _ in range(500):
+            data = bytearray(rng.choice(good))
+            for _ in range(rng.randint(1, 4)):
+                data[rng.randrange(8)] = rng.randrange(256)
+            client.send(bytes(data[: rng.randint(1, len(data))]))
+            client.receive()
+        assert client.depth("AAPL").bids == [("190.00", "5", 1)]
