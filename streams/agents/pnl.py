@@ -1,0 +1,195 @@
+"""`positions` and marks → `pnl`: each account marked to the market, at most every `INTERVAL_S` of each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
+
+import msgspec
+from confluent_kafka import Message
+from msgspec import Struct, field
+
+from engine import messages, topics, words
+from engine.partitions import partition_of
+from engine.units import Scale
+from streams import records, state
+from streams.agents.keeper import Keeper, Shelf
+from streams.consumer import Cursor
+from streams.marks import Follower
+from streams.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+INTERVAL_S: Final = 0.25
+MARKS: Final = "marks"
+"""The marks' own name in `ledger-state`; they lie in partition 0."""
+MARKS_INTERVAL_S: Final = 5.0
+INSTRUMENT_WAIT_S: Final = 10.0
+
+_positions: Final = msgspec.json.Decoder(messages.Position)
+_pnl: Final = msgspec.json.Decoder(messages.Pnl)
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class AccountState(Struct):
+    """An account's latest positions by symbol, and its record as last published."""
+
+    positions: dict[str, messages.Position] = field(default_factory=dict)
+    published: messages.Pnl | None = None
+
+
+def is_news(last: messages.Pnl | None, record: messages.Pnl) -> bool:
+    """Whether the record says more than the last one: another position, deposit, or price of something held."""
+    if last is None or last.deposits != record.deposits or last.marks.keys() != record.marks.keys():
+        return True
+    for symbol, mark in record.marks.items():
+        before = last.marks[symbol]
+        if (before.position_seq, before.position_index) != (mark.position_seq, mark.position_index):
+            return True
+        if mark.quantity != "0" and (before.price, before.source) != (mark.price, mark.source):
+            return True
+    return False
+
+
+def is_behind(positions: Mapping[str, messages.Position], last: messages.Pnl) -> bool:
+    """Whether the last record counted fills that the positions do not hold yet, as after a start from saved state."""
+    for symbol, mark in last.marks.items():
+        held = positions.get(symbol)
+        if held is None or (held.last_seq, held.last_index) < (mark.position_seq, mark.position_index):
+            return True
+    return False
+
+
+class PnlKeeper(Keeper[AccountState]):
+    """Holds the accounts of the assigned partitions of `positions`. Folding only notes what is due, `publish_due`
+    publishes it."""
+
+    agent: ClassVar[str] = "pnl"
+    source: ClassVar[str] = topics.POSITIONS.name
+    output: ClassVar[str] = topics.PNL.name
+
+    def __init__(self, bootstrap: str, outbox: Outbox, follower: Follower, clock: Callable[[], float]) -> None:
+        super().__init__(bootstrap, outbox, clock)
+        self._follower = follower
+        self._source_count = outbox.partition_count(self.source)
+        self._count = outbox.partition_count(self.output)
+        self._due: dict[str, int] = {}
+        """Accounts to look at → their source partition."""
+        self._published_at: dict[str, float] = {}
+        self._holders: defaultdict[str, set[str]] = defaultdict(set)
+        self._marks_saved_at = clock()
+        self._marks_saved: Cursor = {}
+
+    async def fold(self, shelf: Shelf[AccountState], value: bytes) -> None:
+        record = _positions.decode(value)
+        scale = self._follower.scales.get(record.symbol)
+        if scale is None:
+            scale = await asyncio.to_thread(self._follower.scale, record.symbol, INSTRUMENT_WAIT_S)
+            if scale is None:
+                raise records.Unusable(words.Reason.UNKNOWN_SYMBOL, "symbol", f"there is no instrument {record.symbol}")
+        records.check_position(record, scale)
+        account = shelf.states.setdefault(record.account, AccountState())
+        held = account.positions.get(record.symbol)
+        if held is not None and (record.last_seq, record.last_index) <= (held.last_seq, held.last_index):
+            return
+        account.positions[record.symbol] = record
+        shelf.touched.add(record.account)
+        self._note(shelf.partition, record)
+
+    def _note(self, partition: int, record: messages.Position) -> None:
+        self._due[record.account] = partition
+        if record.quantity == "0":
+            self._holders[record.symbol].discard(record.account)
+        else:
+            self._holders[record.symbol].add(record.account)
+
+    async def publish_due(self) -> None:
+        """Publishes the accounts that are due; to be called by a clock."""
+        self._follower.check()
+        async with self.whole():
+            self._notice_changes()
+            now = self.clock()
+            for account in [name for name in self._due if now - self._published_at.get(name, 0.0) >= INTERVAL_S]:
+                shelf = self.shelves.get(self._due[account])
+                reference = self._follower.accounts.get(account)
+                if shelf is not None and reference is None:
+                    continue  # its record in `accounts` is on its way
+                del self._due[account]
+                if shelf is not None and reference is not None:
+                    self._publish(shelf, reference, now)
+                    await asyncio.sleep(0)  # fills do not wait for all accounts
+            await self.deliver()
+            if now - self._marks_saved_at >= MARKS_INTERVAL_S and 0 in self.shelves:
+                self._marks_saved_at = now
+                self._save_marks()
+
+    def _notice_changes(self) -> None:
+        symbols, accounts = self._follower.take_changes()
+        accounts = accounts.union(*(self._holders[symbol] for symbol in symbols))
+        for account in accounts:
+            partition = partition_of(account, self._source_count)
+            if partition in self.shelves:
+                self._due[account] = partition
+
+    def _publish(self, shelf: Shelf[AccountState], reference: messages.Account, now: float) -> None:
+        account = shelf.states.setdefault(reference.account, AccountState())
+        last = account.published
+        if last is not None and is_behind(account.positions, last):
+            return  # it will be due again when they are read
+        prices: dict[str, tuple[records.Price, Scale]] = {}
+        for symbol, held in account.positions.items():
+            scale = self._follower.scales[symbol]
+            try:
+                prices[symbol] = (self._follower.price(held, scale), scale)
+            except ValueError as error:
+                log.error("no P&L of %s: the mark of %s cannot be used: %s", reference.account, symbol, error)
+                return
+        peak = 0 if last is None else records.peak_profit(last)
+        record = records.pnl(reference, peak, account.positions, prices)
+        if not is_news(last, record):
+            return
+        self.outbox.send(self.output, reference.account, _encode(record), partition_of(reference.account, self._count))
+        self._published_at[reference.account] = now
+        account.published = record
+        shelf.touched.add(reference.account)
+
+    # ------------------------------------------------------------------------------------------- saved, and back
+
+    def restore(self, saved: dict[str, Any]) -> AccountState:
+        return msgspec.convert(saved, AccountState)
+
+    def preserve(self, kept: AccountState) -> dict[str, Any]:
+        return {"positions": msgspec.to_builtins(kept.positions), "published": msgspec.to_builtins(kept.published)}
+
+    def recall(self, shelves: dict[int, Shelf[AccountState]], message: Message) -> None:
+        record = _pnl.decode(message.value() or b"")
+        shelf = shelves.get(partition_of(record.account, self._source_count))
+        if shelf is not None:
+            shelf.states.setdefault(record.account, AccountState()).published = record
+
+    async def resume(self, partitions: Any) -> dict[int, int]:
+        offsets = await super().resume(partitions)
+        for shelf in self.shelves.values():
+            for name, account in shelf.states.items():
+                self._due[name] = shelf.partition
+                for record in account.positions.values():
+                    self._note(shelf.partition, record)
+        for name in self._follower.accounts:
+            partition = partition_of(name, self._source_count)
+            if partition in self.shelves:
+                self._due[name] = partition
+        return offsets
+
+    def _save_marks(self) -> None:
+        cursor, symbols = self._follower.snapshot()
+        if cursor == self._marks_saved:
+            return
+        states = list(symbols.items())
+        offsets = {f"{topic}/{number}": offset for (topic, number), offset in cursor.items()}
+        for key, value in (*states, ("", offsets)):
+            record = messages.LedgerState(agent=MARKS, partition=0, key=key, next_offset=0, state=value)
+            self.outbox.send(state.TOPIC, state.record_key(MARKS, 0, key), messages.as_json(record), 0)
+        self._marks_saved = cursor

@@ -1,0 +1,66 @@
+"""`fills` → `positions`: a record for every fill, the account's position after it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+
+import msgspec
+from confluent_kafka import Message
+
+from engine import messages, topics, words
+from engine.partitions import partition_of
+from streams import ledger, records
+from streams.agents.keeper import Keeper, Shelf
+from streams.marks import Follower
+from streams.outbox import Outbox
+
+INSTRUMENT_WAIT_S: Final = 10.0
+
+_fills: Final = msgspec.json.Decoder(messages.Fill)
+_positions: Final = msgspec.json.Decoder(messages.Position)
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class PositionKeeper(Keeper[ledger.Holding]):
+    """Holds the positions of the assigned partitions of `fills`, by `account|symbol`."""
+
+    agent: ClassVar[str] = "positions"
+    source: ClassVar[str] = topics.FILLS.name
+    output: ClassVar[str] = topics.POSITIONS.name
+
+    def __init__(self, bootstrap: str, outbox: Outbox, follower: Follower, clock: Callable[[], float]) -> None:
+        super().__init__(bootstrap, outbox, clock)
+        self._follower = follower
+        self._count = outbox.partition_count(self.output)
+        self._published: dict[str, tuple[int, int]] = {}
+        """The last published (seq, index) of positions whose records are ahead of the saved state."""
+
+    async def fold(self, shelf: Shelf[ledger.Holding], value: bytes) -> None:
+        fill = _fills.decode(value)
+        scale = self._follower.scales.get(fill.symbol)
+        if scale is None:
+            scale = await asyncio.to_thread(self._follower.scale, fill.symbol, INSTRUMENT_WAIT_S)
+            if scale is None:
+                raise records.Unusable(words.Reason.UNKNOWN_SYMBOL, "symbol", f"there is no instrument {fill.symbol}")
+        key = f"{fill.account}|{fill.symbol}"
+        before = shelf.states.get(key, ledger.FLAT)
+        after = ledger.apply(before, records.execution(fill, scale), scale.money_per_tick_lot)
+        if after is before:
+            return
+        shelf.states[key] = after
+        shelf.touched.add(key)
+        if (after.last_seq, after.last_index) > self._published.get(key, (0, -1)):
+            record = records.position(fill.account, fill.symbol, after, scale)
+            self.outbox.send(self.output, key, _encode(record), partition_of(fill.account, self._count))
+
+    def restore(self, saved: dict[str, Any]) -> ledger.Holding:
+        return msgspec.convert(saved, ledger.Holding)
+
+    def preserve(self, kept: ledger.Holding) -> dict[str, Any]:
+        return msgspec.structs.asdict(kept)
+
+    def recall(self, shelves: dict[int, Shelf[ledger.Holding]], message: Message) -> None:
+        record = _positions.decode(message.value() or b"")
+        self._published[f"{record.account}|{record.symbol}"] = (record.last_seq, record.last_index)

@@ -1,0 +1,218 @@
+"""The Faust worker: agents that keep positions and P&L.
+
+Every worker is a member of the consumer group, which deals out the partitions of `fills` and `positions`; a worker's
+state and place in the log are in `ledger-state` (docs/decisions/0003-ledger-state.md).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import mode.loop
+
+mode.loop.use("uvloop")  # before Faust is imported
+
+import asyncio  # noqa: E402
+
+import faust  # noqa: E402
+from confluent_kafka import KafkaException  # noqa: E402
+from faust.types import StreamT  # noqa: E402
+
+from engine import topics  # noqa: E402
+from streams import state  # noqa: E402
+from streams.agents.pnl import MARKS, PnlKeeper  # noqa: E402
+from streams.agents.positions import PositionKeeper  # noqa: E402
+from streams.consumer import Cursor, LogMismatch  # noqa: E402
+from streams.lifecycle import Outage, stop_on_signals  # noqa: E402
+from streams.marks import Follower  # noqa: E402
+from streams.outbox import Outbox  # noqa: E402
+from streams.resume import Batch, ResumingApp  # noqa: E402
+
+log = logging.getLogger(__name__)
+
+GROUP: Final = "streams"
+BATCH: Final = 4_000
+"""Records fetched at once."""
+TICK_S: Final = 0.05
+CAUGHT_UP_S: Final = 60.0
+AGAIN_S: Final = 1.0
+SESSION_S: Final = 6
+"""A worker that was killed is given up after this; the same worker (by its folder) is back without waiting."""
+NOISY: Final = ("faust", "mode", "aiokafka")
+"""They log every connection attempt while Kafka is away; we log one line."""
+
+T = TypeVar("T")
+
+
+class AlreadyRunning(RuntimeError):
+    """Another worker has the data folder."""
+
+
+class Run:
+    """One run of the worker, from the loading of its state to its end."""
+
+    def __init__(self, bootstrap: str, data: Path, instance: str, on_running: Callable[[], None]) -> None:
+        """Raises `KafkaException` where Kafka does not answer, `LogMismatch` where the state belongs to another log."""
+        self.failure: Exception | None = None
+        self.follower = Follower(bootstrap, Outbox(bootstrap, "streams-marks"))
+        self.positions = PositionKeeper(
+            bootstrap, Outbox(bootstrap, "streams-positions"), self.follower, time.monotonic
+        )
+        self.pnl = PnlKeeper(bootstrap, Outbox(bootstrap, "streams-pnl"), self.follower, time.monotonic)
+        self._start_follower(bootstrap)
+        self.app = self._new_app(bootstrap, data, instance, on_running)
+        self.worker = faust.Worker(
+            self.app, loop=asyncio.get_event_loop(), quiet=True, override_logging=False, redirect_stdouts=False
+        )
+        self.worker.spinner = None
+
+    def to_end(self) -> bool:
+        """Works until it is asked to stop (true) or fails (false; `failure` says why)."""
+        try:
+            self.worker.execute_from_commandline()
+        except SystemExit:
+            pass  # that is how a Faust worker ends
+        finally:
+            self.follower.stop()
+            for keeper in (self.positions, self.pnl):
+                keeper.outbox.close()
+        if self.worker._signal_stop_time is not None:
+            return True
+        if self.failure is None:
+            self.failure = RuntimeError(f"Faust ended: {self.worker.crash_reason!r}")
+        return False
+
+    def _start_follower(self, bootstrap: str) -> None:
+        cursor: Cursor = {}
+        for symbol, saved in state.load_plain(bootstrap, MARKS).items():
+            if symbol:
+                self.follower.restore(symbol, saved)
+            else:
+                for name, offset in saved.items():
+                    topic, number = name.rsplit("/", 1)
+                    cursor[topic, int(number)] = offset
+        self.follower.start(cursor)
+        if not self.follower.wait_caught_up(CAUGHT_UP_S):
+            log.warning("books and trades were not read to their end within %.0f s", CAUGHT_UP_S)
+
+    def _new_app(self, bootstrap: str, data: Path, instance: str, on_running: Callable[[], None]) -> ResumingApp:
+        app = ResumingApp(
+            GROUP,
+            broker=[f"kafka://{server}" for server in bootstrap.split(",")],
+            datadir=str(data / "faust"),
+            on_running=on_running,
+            web_enabled=False,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            stream_wait_empty=False,
+            consumer_group_instance_id=instance,
+            broker_session_timeout=SESSION_S,
+            broker_heartbeat_interval=2,
+            broker_max_poll_records=BATCH,
+            stream_buffer_maxsize=16,
+            worker_redirect_stdouts=False,
+        )
+        app.resumes = {
+            topics.FILLS.name: lambda partitions: self._guarded(self.positions.resume(partitions)),
+            topics.POSITIONS.name: lambda partitions: self._guarded(self.pnl.resume(partitions)),
+        }
+
+        @app.on_partitions_revoked.connect
+        async def release(*_: Any, **__: Any) -> None:
+            await self.positions.release()
+            await self.pnl.release()
+
+        def raw(topic: topics.Topic) -> Any:
+            return app.topic(topic.name, key_serializer="raw", value_serializer="raw", acks=False)
+
+        @app.agent(raw(topics.FILLS), name="track_positions")
+        async def track_positions(fills: StreamT[Batch]) -> None:
+            async for event in fills.events():
+                if event.message.generation_id == app.consumer_generation_id:
+                    await self._guarded(self.positions.advance(event.message.partition, event.message.value))
+
+        @app.agent(raw(topics.POSITIONS), name="track_pnl")
+        async def track_pnl(positions: StreamT[Batch]) -> None:
+            async for event in positions.events():
+                if event.message.generation_id == app.consumer_generation_id:
+                    await self._guarded(self.pnl.advance(event.message.partition, event.message.value))
+
+        @app.task  # type: ignore[untyped-decorator]
+        async def tick() -> None:
+            while not app.should_stop:
+                await asyncio.sleep(TICK_S)
+                await self._guarded(self.pnl.publish_due())
+                await self._guarded(self.pnl.save_due())
+                await self._guarded(self.positions.save_due())
+
+        return app
+
+    async def _guarded(self, work: Awaitable[T]) -> T:
+        """The result of `work`. Where it fails the worker ends: a Faust agent that raises would go on behind the
+        record that it failed at."""
+        try:
+            return await work
+        except Exception as error:
+            if self.failure is None:
+                self.failure = error
+                self._stopping = asyncio.ensure_future(self.worker.stop())
+            never: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+            return await never
+
+
+def run(bootstrap: str, data: Path, ready: Callable[[], None]) -> None:
+    """Keeps positions and P&L until SIGTERM or SIGINT; `data` is a folder of this worker's own.
+
+    `ready` is called once, when records are being read. What fails is started over from the saved state.
+
+    Raises:
+        AlreadyRunning: another worker uses `data`.
+        LogMismatch: the saved state belongs to another log than Kafka holds.
+    """
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "worker.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(f"a streams worker runs in {data} already") from None
+        folder = hashlib.sha256(str(data.absolute()).encode()).hexdigest()[:8]
+        _run(bootstrap, data, f"{socket.gethostname()}-{folder}", ready)
+
+
+def _run(bootstrap: str, data: Path, instance: str, ready: Callable[[], None]) -> None:
+    kafka = Outage(log, "Kafka")
+    running: list[bool] = []
+
+    def on_running() -> None:
+        if not running:
+            running.append(True)
+            ready()
+
+    while True:
+        stop = stop_on_signals()
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            attempt = Run(bootstrap, data, instance, on_running)
+        except KafkaException as error:
+            kafka.lost(error.args[0].str())
+            loop.close()
+            if stop.wait(AGAIN_S):
+                return
+            continue
+        kafka.back()
+        if attempt.to_end():
+            return
+        if isinstance(attempt.failure, LogMismatch):
+            raise attempt.failure
+        log.error("starting over from the saved state", exc_info=attempt.failure)
+        time.sleep(AGAIN_S)

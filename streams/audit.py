@@ -1,0 +1,374 @@
+"""An independent audit: every published position and P&L record against what the fills, trades and books give.
+
+It reads Kafka from the earliest record to the present end, and imports neither the ledger nor the agents.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from engine import messages, topics
+from streams.consumer import Cursor, log_bounds, place, read_to_end
+from streams.recomputation import Account, Fills, Impossible, Replay, Steps, money, whole
+
+SHOWN: Final = 20
+IN_FLIGHT_NS: Final = 10_000_000_000
+"""In a market that moves, what the newest record is older than by less than this may still be on its way."""
+QUIET_S: Final = 1.5
+POLL_S: Final = 0.25
+READ: Final = (topics.FILLS, topics.TRADES, topics.BOOKS, topics.POSITIONS, topics.PNL)
+
+
+@dataclass
+class AuditResult:
+    """What was compared, and what differs."""
+
+    fills: int = 0
+    fills_repeated: int = 0
+    fills_unusable: int = 0
+    trades: int = 0
+    books: int = 0
+    positions: int = 0
+    pnl: int = 0
+    marks_checked: int = 0
+    marks_gone: int = 0
+    accounts: int = 0
+    in_flight: int = 0
+    """Not in its last record yet, but so young, in a market that moves, that it may be on its way."""
+    differing: int = 0
+    differences: list[str] = field(default_factory=list)
+    """The first of them."""
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return self.differing == 0
+
+    def add(self, text: str) -> None:
+        self.differing += 1
+        if len(self.differences) < SHOWN:
+            self.differences.append(text)
+
+    def report(self) -> str:
+        """For people: what was read and compared, then the first differences."""
+        lines = [
+            f"read       {self.fills:,} fills ({self.fills_repeated:,} repeated, {self.fills_unusable:,} unusable), "
+            f"{self.trades:,} trades, {self.books:,} books",
+            f"compared   {self.positions:,} position records, {self.pnl:,} P&L records of {self.accounts:,} accounts",
+            f"marks      {self.marks_checked:,} are those of a book or trade; {self.marks_gone:,} name a book that "
+            "compaction has removed",
+        ]
+        if self.in_flight:
+            lines.append(
+                f"in flight  {self.in_flight:,} of the last {IN_FLIGHT_NS // 1_000_000_000} s, to be counted next"
+            )
+        lines.append(f"differing  {self.differing:,}   ({self.seconds:.1f} s)")
+        lines += [f"  {text}" for text in self.differences]
+        if self.differing > len(self.differences):
+            lines.append(f"  … and {self.differing - len(self.differences):,} more")
+        return "\n".join(lines)
+
+
+def from_topics(bootstrap: str, *, settle_s: float = 0.0) -> AuditResult:
+    """Audits all that the topics hold now; with `settle_s`, once nothing has been written for a moment. Where the
+    market still moves after so many seconds, what is younger than `IN_FLIGHT_NS` need not be in the last records yet.
+    Raises `KafkaException` where Kafka fails."""
+    started = time.monotonic()
+    moving = settle_s > 0 and not settle(bootstrap, settle_s)
+    result = Audit(KafkaLog(bootstrap), moving=moving).run()
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def settle(bootstrap: str, limit_s: float) -> bool:
+    """Waits until the topics have not grown for `QUIET_S`; whether that was so within `limit_s`."""
+    names = [topic.name for topic in READ]
+    limit = time.monotonic() + limit_s
+    bounds, since = log_bounds(bootstrap, names), time.monotonic()
+    while time.monotonic() - since < QUIET_S:
+        if time.monotonic() > limit:
+            return False
+        time.sleep(POLL_S)
+        now = log_bounds(bootstrap, names)
+        if now != bounds:
+            bounds, since = now, time.monotonic()
+    return True
+
+
+class Tape:
+    """The trades of one symbol: every price at every seq."""
+
+    def __init__(self) -> None:
+        self.seqs: list[int] = []
+        self.ticks: list[int] = []
+
+        self.last = (0, -1)
+
+    def add(self, seq: int, index: int, ticks: int) -> None:
+        """Takes a trade; a repeat of an earlier one changes nothing."""
+        if (seq, index) > self.last:
+            self.last = (seq, index)
+            self.seqs.append(seq)
+            self.ticks.append(ticks)
+
+    def prices(self, seq: int) -> list[int]:
+        start = bisect_left(self.seqs, seq)
+        return self.ticks[start : bisect_left(self.seqs, seq + 1)]
+
+
+class Log(Protocol):
+    """Where the records come from."""
+
+    def end(self, topic: topics.Topic) -> Cursor:
+        """The present end of each partition."""
+
+    def values(self, topic: topics.Topic, end: Cursor) -> Iterator[bytes]:
+        """The records up to `end`, in order within a partition."""
+
+
+class KafkaLog:
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+
+    def end(self, topic: topics.Topic) -> Cursor:
+        return {partition: end for partition, (_, end) in log_bounds(self._bootstrap, [topic.name]).items()}
+
+    def values(self, topic: topics.Topic, end: Cursor) -> Iterator[bytes]:
+        for batch in read_to_end(self._bootstrap, dict.fromkeys(end), name="audit"):
+            for message in batch:
+                name, partition, offset = place(message)
+                if offset < end[name, partition]:
+                    yield message.value() or b""
+
+
+class Audit:
+    def __init__(self, log: Log, *, moving: bool = False) -> None:
+        """`moving`: records are still being written, so that the newest need not have been counted yet."""
+        self._log = log
+        self._moving = moving
+        self._times: list[tuple[int, int]] = []
+        """(ts_ns, seq) of trades and books."""
+        self._horizon = 0
+        """What has a larger seq may be in flight."""
+        self._result = AuditResult()
+        self._steps: dict[str, Steps] = {}
+        self._deposits: defaultdict[str, list[str]] = defaultdict(list)
+        self._deposited: dict[str, int] = {}
+        """Account → seq of its latest deposit."""
+        self._fills: defaultdict[tuple[str, str], Fills] = defaultdict(Fills)
+        self._tapes: defaultdict[str, Tape] = defaultdict(Tape)
+        self._books: defaultdict[str, dict[int, Fraction | None]] = defaultdict(dict)
+        """Symbol → seq → the mid in ticks, None where a side is empty."""
+
+    def run(self) -> AuditResult:
+        # The ends are taken from the last link of the chain to the first, so that whatever is published while this
+        # reads is not missed further up.
+        pnl_end = self._log.end(topics.PNL)
+        positions_end = self._log.end(topics.POSITIONS)
+        self._read_reference()
+        self._read_fills()
+        self._read_trades()
+        self._read_books()
+        self._set_horizon()
+        self._compare_positions(positions_end)
+        self._compare_pnl(pnl_end)
+        return self._result
+
+    # ------------------------------------------------------------------------------------------------- reading
+
+    def _records(self, topic: topics.Topic, end: Cursor | None = None) -> Iterator[Any]:
+        """The records of a topic up to `end`, those that can be read."""
+        decoder = msgspec.json.Decoder(topic.record)
+        for value in self._log.values(topic, self._log.end(topic) if end is None else end):
+            try:
+                yield decoder.decode(value)
+            except msgspec.DecodeError:
+                if topic is topics.FILLS:
+                    self._result.fills_unusable += 1
+                else:
+                    self._result.add(f"{topic.name}: a record cannot be read: {value!r:.200}")
+
+    def _read_reference(self) -> None:
+        for instrument in self._records(topics.INSTRUMENTS):
+            self._steps[instrument.symbol] = Steps.of(instrument)
+        for account in self._records(topics.ACCOUNTS):
+            self._deposits[account.account].append(account.deposits)
+            self._deposited[account.account] = account.seq
+
+    def _read_fills(self) -> None:
+        for fill in self._records(topics.FILLS):
+            steps = self._steps.get(fill.symbol)
+            try:
+                if steps is None:
+                    raise Impossible(f"there is no instrument {fill.symbol}")
+                self._fills[fill.account, fill.symbol].add(fill, steps)
+            except Impossible:
+                self._result.fills_unusable += 1
+        self._result.fills = sum(map(len, self._fills.values()))
+        self._result.fills_repeated = sum(fills.repeated for fills in self._fills.values())
+
+    def _set_horizon(self) -> None:
+        if self._moving and self._times:
+            newest = max(self._times)[0]
+            old = [seq for ts_ns, seq in self._times if ts_ns <= newest - IN_FLIGHT_NS]
+            self._horizon = max(old, default=0)
+
+    def _missing(self, seq: int, text: str) -> None:
+        """Something that came about with `seq` is not in the last record that should hold it."""
+        if self._moving and seq > self._horizon:
+            self._result.in_flight += 1
+        else:
+            self._result.add(text)
+
+    def _read_trades(self) -> None:
+        for trade in self._records(topics.TRADES):
+            self._result.trades += 1
+            self._times.append((trade.ts_ns, trade.seq))
+            steps = self._steps.get(trade.symbol)
+            if steps is not None:
+                self._tapes[trade.symbol].add(trade.seq, trade.index, whole(trade.price, steps.tick))
+
+    def _read_books(self) -> None:
+        for book in self._records(topics.BOOKS):
+            self._result.books += 1
+            self._times.append((book.ts_ns, book.seq))
+            steps = self._steps.get(book.symbol)
+            if steps is None:
+                continue
+            mid = None
+            if book.bids and book.asks:
+                best = whole(book.bids[0][0], steps.tick) + whole(book.asks[0][0], steps.tick)
+                mid = Fraction(best, 2)
+            self._books[book.symbol][book.seq] = mid
+
+    # ----------------------------------------------------------------------------------------------- positions
+
+    def _compare_positions(self, end: Cursor) -> None:
+        replays: dict[tuple[str, str], Replay] = {}
+        for record in self._records(topics.POSITIONS, end):
+            self._result.positions += 1
+            key = (record.account, record.symbol)
+            name = f"position {record.account} {record.symbol} after {record.last_seq}.{record.last_index}"
+            if key not in self._fills:
+                self._result.add(f"{name}: there is no such fill")
+                continue
+            replay = replays.setdefault(key, Replay(self._fills[key], self._steps[record.symbol]))
+            at = (record.last_seq, record.last_index)
+            if at <= replay.at:
+                self._result.add(f"{name}: comes after that of {replay.seq}.{replay.index}")
+                continue
+            while replay.next() and replay.at < at:
+                self._result.add(f"fill {replay.seq}.{replay.index} of {record.account} {record.symbol}: no position")
+            if replay.at != at:
+                self._result.add(f"{name}: there is no such fill")
+                continue
+            for text in replay.differences(record):
+                self._result.add(f"{name}: {text}")
+        for key, fills in self._fills.items():
+            counted = replays[key].counted if key in replays else 0
+            if counted < len(fills):
+                text = f"position {key[0]} {key[1]}: {len(fills) - counted} last fills are not in it"
+                self._missing(fills.seq(counted), text)
+
+    # ----------------------------------------------------------------------------------------------------- P&L
+
+    def _compare_pnl(self, end: Cursor) -> None:
+        accounts: defaultdict[str, Account] = defaultdict(Account)
+        for record in self._records(topics.PNL, end):
+            self._result.pnl += 1
+            account = accounts[record.account]
+            name = f"P&L of {record.account} at {record.last_seq}"
+            if self._place(account, record, name):
+                for text in account.differences(record):
+                    self._result.add(f"{name}: {text}")
+            for symbol, mark in record.marks.items():
+                self._check_mark(f"{name}: {symbol}", symbol, mark)
+            account.last = record
+        self._result.accounts = len(accounts)
+        for (name, symbol), fills in self._fills.items():
+            if len(fills) and (name not in accounts or symbol not in accounts[name].replays):
+                self._missing(fills.seq(0), f"P&L of {name}: {symbol} is in no record")
+        for name, account in accounts.items():
+            self._check_final(name, account)
+
+    def _place(self, account: Account, record: messages.Pnl, name: str) -> bool:
+        """Brings the account's positions to the fills that the record names; whether they exist."""
+        placed = True
+        for symbol in account.replays.keys() - record.marks.keys():
+            self._result.add(f"{name}: {symbol} is missing")
+            placed = False
+        for symbol, mark in record.marks.items():
+            key = (record.account, symbol)
+            if symbol not in account.replays:
+                if key not in self._fills:
+                    self._result.add(f"{name}: there is no fill of {symbol}")
+                    placed = False
+                    continue
+                account.replays[symbol] = Replay(self._fills[key], self._steps[symbol])
+            at = (mark.position_seq, mark.position_index)
+            if not account.replays[symbol].advance_to(at):
+                self._result.add(f"{name}: {symbol} names fill {at[0]}.{at[1]}, which does not come next")
+                placed = False
+        return placed
+
+    def _check_mark(self, name: str, symbol: str, mark: messages.Mark) -> None:
+        steps = self._steps.get(symbol)
+        if steps is None:
+            return
+        ticks = Fraction(mark.price) / steps.tick
+        if mark.source == "mid":
+            books = self._books[symbol]
+            if mark.seq not in books:
+                self._result.marks_gone += 1
+                return
+            if books[mark.seq] != ticks:
+                self._result.add(f"{name}: the mark is {ticks} ticks, the book {mark.seq} has {books[mark.seq]}")
+        elif ticks not in self._tapes[symbol].prices(mark.seq):
+            self._result.add(f"{name}: the mark is {ticks} ticks, but no trade of {mark.seq} has that")
+        self._result.marks_checked += 1
+
+    def _check_final(self, name: str, account: Account) -> None:
+        """The last record must hold all fills, the latest deposits, and the latest marks."""
+        last = account.last
+        if last is None:
+            return
+        if self._deposits[name] and money(last.deposits) != money(self._deposits[name][-1]):
+            text = f"P&L of {name}: the last deposits are {last.deposits}, not {self._deposits[name][-1]}"
+            self._missing(self._deposited[name], text)
+        for symbol, replay in account.replays.items():
+            fills = self._fills[name, symbol]
+            if replay.counted < len(fills):
+                self._missing(fills.seq(replay.counted), f"P&L of {name}: the last fills of {symbol} are not in it")
+            mark = last.marks.get(symbol)
+            if mark is None or not replay.quantity:
+                continue
+            source, ticks = self._final_mark(symbol)
+            published = Fraction(mark.price) / replay.steps.tick
+            if (mark.source, published) != (source, ticks):
+                text = (
+                    f"P&L of {name}: {symbol} is last marked at {mark.source} {published} ticks, not {source} {ticks}"
+                )
+                self._missing(self._next_mark(symbol, mark.seq, published), text)
+
+    def _next_mark(self, symbol: str, seq: int, ticks: Fraction) -> int:
+        """The seq of the first book or trade after `seq` whose price is another one."""
+        tape = self._tapes[symbol]
+        later = [at for at, mid in self._books[symbol].items() if at > seq and mid != ticks]
+        later += [at for at, price in zip(tape.seqs, tape.ticks, strict=True) if at > seq and price != ticks]
+        return min(later, default=seq)
+
+    def _final_mark(self, symbol: str) -> tuple[str, Fraction | int | None]:
+        books = self._books[symbol]
+        mid = books[max(books)] if books else None
+        if mid is not None:
+            return "mid", mid
+        tape = self._tapes[symbol]
+        return "last", tape.ticks[-1] if tape.ticks else None

@@ -1,0 +1,230 @@
+"""Reading Kafka's topics from our own cursor: every partition assigned by hand, no group, no commit.
+
+Used by whatever is no Faust agent: sinks, the marks, the audit, and the loading of the agents' own state.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, cast
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from engine.quiet import LIBRDKAFKA
+from streams.lifecycle import Outage
+
+Partition = tuple[str, int]
+"""Topic and partition number."""
+Cursor = dict[Partition, int]
+"""The next offset to read of each partition."""
+
+
+class Place(NamedTuple):
+    """Where a record is in the log."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+def place(message: Message) -> Place:
+    """Where a record was read. The client's own types allow for messages that were never sent."""
+    return Place(cast(str, message.topic()), cast(int, message.partition()), cast(int, message.offset()))
+
+
+ANSWER_S: Final = 5.0
+TRY_S: Final = 0.5
+
+
+class LogMismatch(RuntimeError):
+    """A cursor lies outside what its partition holds: it belongs to another log."""
+
+
+class Stopped(Exception):
+    """The process was asked to stop while it waited for a server."""
+
+
+def _configuration(bootstrap: str, name: str) -> dict[str, Any]:
+    return {
+        "bootstrap.servers": bootstrap,
+        "group.id": name,
+        "client.id": name,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "error",
+        "fetch.wait.max.ms": 100,
+        "fetch.queue.backoff.ms": 20,
+        "fetch.error.backoff.ms": 100,
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 1000,
+        "queued.max.messages.kbytes": 32_768,
+    }
+
+
+class LogReader:
+    """Reads all partitions of some topics in batches, from a cursor, through outages of Kafka.
+
+    `cursor` is the next offset of each partition after all that `read` has returned."""
+
+    def __init__(
+        self, bootstrap: str, topics: Sequence[str], *, name: str, stop: threading.Event, log: logging.Logger
+    ) -> None:
+        self._bootstrap = bootstrap
+        self.topics = tuple(topics)
+        self.cursor: Cursor = {}
+        self._stop = stop
+        self._log = log
+        self._outage = Outage(log, "Kafka")
+        self._try_at = 0.0
+        self._consumer = Consumer({**_configuration(bootstrap, name), "error_cb": self._on_error}, logger=LIBRDKAFKA)
+
+    def start(self, cursor: Mapping[Partition, int]) -> None:
+        """Begins at `cursor`; a partition that it does not name begins at its earliest record.
+
+        Waits until Kafka answers and all topics are there.
+
+        Raises:
+            LogMismatch: the cursor lies outside what the log holds.
+            Stopped: asked to stop while waiting.
+        """
+        while True:
+            try:
+                bounds = log_bounds(self._bootstrap, self.topics)
+                break
+            except KafkaException as error:
+                self._outage.lost(error.args[0].str())
+            if self._stop.wait(0.25):
+                raise Stopped
+        self._outage.back()
+        self.cursor = {}
+        for partition, (low, high) in bounds.items():
+            wanted = cursor.get(partition, low)
+            if not low <= wanted <= high:
+                raise LogMismatch(
+                    f"{partition[0]}/{partition[1]} holds offsets {low} to {high}, but the cursor is {wanted}: "
+                    "it was made on another log"
+                )
+            self.cursor[partition] = wanted
+        # Without this the first fetch comes half a second later.
+        self._consumer.list_topics(timeout=ANSWER_S)
+        self._consumer.assign([TopicPartition(*partition, offset) for partition, offset in self.cursor.items()])
+
+    def ends(self) -> Cursor:
+        """The current end of each partition. Raises `KafkaException` where Kafka does not answer."""
+        return {partition: end for partition, (_, end) in log_bounds(self._bootstrap, self.topics).items()}
+
+    def read(self, most: int, timeout_s: float, linger_s: float = 0.005) -> list[Message]:
+        """Up to `most` records, in order within their partitions: what there is after the first one and `linger_s`;
+        an empty list after `timeout_s` without any."""
+        first = self._consumer.poll(timeout_s)
+        if self._outage.away:
+            # Records that were fetched before may still come, so only an answer tells that Kafka is back.
+            self._try_again()
+        if first is None:
+            return []
+        messages = [first, *self._consumer.consume(most - 1, linger_s)] if most > 1 else [first]
+        records = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                topic, partition, offset = place(message)
+                self.cursor[topic, partition] = offset + 1
+                records.append(message)
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+                raise LogMismatch(f"{message.topic()}/{message.partition()}: {error.str()}")
+            else:
+                self._outage.lost(error.str())
+        return records
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _try_again(self) -> None:
+        if time.monotonic() < self._try_at:
+            return
+        self._try_at = time.monotonic() + TRY_S
+        try:
+            self._consumer.list_topics(self.topics[0], timeout=1.0)
+        except KafkaException:
+            return
+        self._outage.back()
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() in (KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE):
+            self._outage.lost(error.str())
+
+
+def log_bounds(bootstrap: str, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
+    """The earliest offset and the end of every partition of the topics.
+
+    It has a client of its own, since one that another thread polls makes callers wait without end. Raises
+    `KafkaException` where Kafka does not answer or a topic is not there."""
+    consumer = Consumer(_configuration(bootstrap, "log-bounds"), logger=LIBRDKAFKA)
+    try:
+        known = consumer.list_topics(timeout=ANSWER_S).topics
+        bounds: dict[Partition, tuple[int, int]] = {}
+        for topic in topics:
+            metadata = known.get(topic)
+            if metadata is None or metadata.error is not None or not metadata.partitions:
+                raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, f"there is no topic {topic} yet"))
+            for number in metadata.partitions:
+                bounds[topic, number] = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=ANSWER_S)
+        return bounds
+    finally:
+        consumer.close()
+
+
+def read_to_end(
+    bootstrap: str, starts: Mapping[Partition, int | None], *, name: str = "read-to-end", batch: int = 10_000
+) -> Iterator[list[Message]]:
+    """All records of the partitions from their start offsets (None: the earliest) to the end that each has when it is
+    reached, in batches, in order within a partition. Raises `KafkaException` where Kafka fails."""
+    if not starts:
+        return
+    consumer = Consumer(
+        {
+            **_configuration(bootstrap, name),
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,
+            "queued.min.messages": 200_000,
+        },
+        logger=LIBRDKAFKA,
+    )
+    try:
+        # Without this the first fetch comes half a second later.
+        consumer.list_topics(timeout=ANSWER_S)
+        # Deleted records in front of a start are no error here: the log begins where it begins.
+        consumer.assign(
+            [
+                TopicPartition(topic, number, OFFSET_BEGINNING if start is None else start)
+                for (topic, number), start in starts.items()
+            ]
+        )
+        waiting = set(starts)
+        silent = 0
+        while waiting:
+            messages = consumer.consume(batch, 0.05)
+            silent = 0 if messages else silent + 1
+            if silent > 20 * ANSWER_S:
+                silent_topics = ", ".join(sorted({topic for topic, _ in waiting}))
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"no answer for {silent_topics}"))
+            records = []
+            for message in messages:
+                error = message.error()
+                if error is None:
+                    records.append(message)
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    partition = (message.topic(), message.partition())
+                    if partition in waiting:
+                        waiting.discard(partition)
+                        consumer.incremental_unassign([TopicPartition(*partition)])
+                else:
+                    raise KafkaException(error)
+            if records:
+                yield records
+    finally:
+        consumer.close()

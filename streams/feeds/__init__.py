@@ -1,0 +1,1 @@
+"""Who trades besides you: a simulated market, and recorded days played back as orders."""

@@ -1,0 +1,51 @@
+"""The state of an order as the fold of its execution reports: pure, shared by the sinks and the gateway."""
+
+from __future__ import annotations
+
+from engine.messages import Order, OrderEvent
+from engine.words import ExecType, OrderStatus
+
+NO_ORDER = "0"
+
+
+def fold(previous: Order | None, event: OrderEvent) -> Order | None:
+    """The order after the report; `previous` itself where the report changes nothing, None where there is no order.
+
+    A report at or below the (last_seq, last_index) of `previous` was counted before. A `rejected` report makes an order
+    only where it refuses the order's own entry; one that refuses a cancel or a replace changes no order. What belongs
+    to the entry (time, source, strategy) stays."""
+    if previous is not None and (event.seq, event.index) <= (previous.last_seq, previous.last_index):
+        return previous
+    if event.order_id == NO_ORDER:
+        return previous
+    if event.exec_type == ExecType.REJECTED.wire and not refuses_entry(event):
+        return previous
+    return Order(
+        order_id=event.order_id,
+        client_order_id=event.client_order_id,
+        account=event.account,
+        symbol=event.symbol,
+        side=event.side,
+        order_type=event.order_type,
+        time_in_force=event.time_in_force,
+        quantity=event.quantity,
+        limit_price=event.limit_price,
+        status=event.order_status,
+        filled_quantity=event.filled_quantity,
+        leaves_quantity=event.leaves_quantity,
+        average_price=event.average_price,
+        reason=event.reason,
+        field=event.field,
+        text=event.text,
+        strategy=event.strategy if previous is None else previous.strategy,
+        source=event.source if previous is None else previous.source,
+        created_ns=event.ts_ns if previous is None else previous.created_ns,
+        updated_ns=event.ts_ns,
+        last_seq=event.seq,
+        last_index=event.index,
+    )
+
+
+def refuses_entry(event: OrderEvent) -> bool:
+    """Whether a `rejected` report refuses a new order: its number is then the number of the command."""
+    return event.order_status == OrderStatus.REJECTED.wire and event.order_id == str(event.seq)

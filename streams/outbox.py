@@ -1,0 +1,122 @@
+"""What the agents publish: an idempotent producer that keeps trying while Kafka is away, and waits for every report.
+
+It says nothing of an outage: whoever reads from Kafka in the same process does."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from engine import messages, topics, words
+from engine.quiet import LIBRDKAFKA
+from streams.consumer import ANSWER_S, Cursor, Place, place
+
+log = logging.getLogger(__name__)
+
+WAIT_S: Final = 0.5
+
+
+class Undeliverable(RuntimeError):
+    """Kafka has refused a record for good: what was computed in memory may be ahead of the log, so start over."""
+
+
+class Outbox:
+    """Sends records in order; `ends` is the offset after the last delivered record of each partition."""
+
+    def __init__(self, bootstrap: str, name: str) -> None:
+        self.ends: Cursor = {}
+        self.name = name
+        self._failure: KafkaError | None = None
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "client.id": name,
+                "enable.idempotence": True,
+                "acks": "all",
+                "partitioner": "murmur2_random",
+                "linger.ms": 2,
+                "message.timeout.ms": 0,
+                "queue.buffering.max.messages": 1_000_000,
+                "reconnect.backoff.ms": 50,
+                "reconnect.backoff.max.ms": 1000,
+                "error_cb": self._on_error,
+            },
+            logger=LIBRDKAFKA,
+        )
+
+    def partition_count(self, topic: str) -> int:
+        """Raises `KafkaException` where Kafka does not answer or there is no such topic."""
+        metadata = self._producer.list_topics(topic, timeout=ANSWER_S).topics[topic]
+        if metadata.error is not None:
+            raise KafkaException(metadata.error)
+        return len(metadata.partitions)
+
+    def send(self, topic: str, key: str, value: bytes, partition: int | None = None) -> None:
+        """Queues a record; `delivered` waits for it. Without a partition the key decides."""
+        options: dict[str, Any] = {} if partition is None else {"partition": partition}
+        while True:
+            try:
+                self._producer.produce(topic, value, key.encode(), on_delivery=self._on_delivery, **options)
+                return
+            except BufferError:
+                self._producer.poll(WAIT_S)
+
+    def dead_letter(
+        self,
+        source: Place,
+        key: bytes | None,
+        value: bytes | None,
+        ts_ns: int,
+        reason: words.Reason,
+        field: str | None,
+        text: str,
+    ) -> None:
+        """Queues a record about the one at `source` for `dead-letters`."""
+        topic, partition, offset = source
+        log.warning("dead letter: %s/%d offset %d: %s", topic, partition, offset, text)
+        letter = messages.DeadLetter(
+            topic=topic,
+            partition=partition,
+            offset=offset,
+            ts_ns=ts_ns,
+            reason=reason.wire,
+            field=field,
+            text=f"{self.name}: {text}",
+            key=None if key is None else key.decode(errors="replace"),
+            value=base64.b64encode(value or b"").decode(),
+        )
+        self.send(topics.DEAD_LETTERS.name, topic, messages.as_json(letter))
+
+    def delivered(self) -> None:
+        """Returns when Kafka has acknowledged everything queued, however long it is away.
+
+        Raises:
+            Undeliverable: a record was refused for good.
+        """
+        while self._producer.flush(WAIT_S):
+            self._raise_failure()
+        self._raise_failure()
+
+    def close(self, limit_s: float = 1.0) -> None:
+        """Waits up to `limit_s` for what is queued, and drops the rest."""
+        self._producer.flush(limit_s)
+        self._producer.purge()
+        self._producer.flush(0.1)
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise Undeliverable(self._failure.str())
+
+    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._failure = error
+            return
+        topic, partition, offset = place(message)
+        self.ends[topic, partition] = max(self.ends.get((topic, partition), 0), offset + 1)
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._failure = error

@@ -1,0 +1,207 @@
+"""Kafka → Redis: the latest state of each order, position, account and book.
+
+A batch and the cursor behind it are one MULTI, under a WATCH of the cursor: a Redis that was emptied, or came back
+older than it was, is noticed, and read into again from the cursor that it has. Closed orders are dropped after
+`CLOSED_S` seconds; the history has them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+import redis
+from redis.backoff import NoBackoff
+from redis.client import Pipeline
+from redis.retry import Retry
+
+from engine import messages, topics, words
+from streams import orders
+from streams.consumer import Cursor, LogMismatch, LogReader, Stopped
+from streams.lifecycle import Outage, stop_on_signals
+from streams.outbox import Outbox
+from streams.sinks.batch import Decoder, Entry, by_topic, ends
+from streams.sinks.tables import Placed
+
+log = logging.getLogger(__name__)
+
+TOPICS: Final = tuple(
+    topic.name for topic in (topics.INSTRUMENTS, topics.ORDER_EVENTS, topics.POSITIONS, topics.PNL, topics.BOOKS)
+)
+BATCH: Final = 5_000
+WAIT_S: Final = 0.25
+LINGER_S: Final = 0.002
+AGAIN_S: Final = 0.5
+CLOSED_S: Final = 3_600
+OURS: Final = ("order:*", "orders:working:*", "position:*", "positions:*", "pnl:*", "book:*", "cursor:*", "symbols")
+"""Every key that this sink writes."""
+
+_order: Final = msgspec.json.Decoder(messages.Order)
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def cursor_key(topic: str) -> str:
+    return f"cursor:{topic}"
+
+
+class Moved(Exception):
+    """The cursor in Redis is not where we left it."""
+
+
+class RedisSink:
+    """Writes until `stop` is set."""
+
+    def __init__(self, bootstrap: str, url: str, stop: threading.Event) -> None:
+        self._stop = stop
+        self._outage = Outage(log, "Redis")
+        self._outbox = Outbox(bootstrap, "sink-redis")
+        self._decoder = Decoder(TOPICS, self._outbox)
+        self._reader = LogReader(bootstrap, TOPICS, name="sink-redis", stop=stop, log=log)
+        # No retries inside: after a lost connection the cursor must be read again.
+        self._redis = redis.Redis.from_url(
+            url, socket_connect_timeout=2, socket_timeout=10, retry=Retry(NoBackoff(), 0)
+        )
+        self._stored: Cursor = {}
+
+    def run(self, ready: Callable[[], None]) -> None:
+        """`ready` is called once, when records are being read."""
+        said_ready = False
+        try:
+            while not self._stop.is_set():
+                try:
+                    self._start()
+                    self._outage.back()
+                    if not said_ready:
+                        said_ready = True
+                        ready()
+                    while not self._stop.is_set():
+                        if batch := self._reader.read(BATCH, WAIT_S, LINGER_S):
+                            self._write(self._decoder.decode(batch))
+                        else:
+                            self._check(self._redis)
+                except Moved:
+                    log.warning("Redis lost what was written to it: reading it in again from its own cursor")
+                except redis.RedisError as error:
+                    self._outage.lost(error)
+                    self._stop.wait(AGAIN_S)
+        except Stopped:
+            pass
+        finally:
+            self._reader.close()
+            self._outbox.close()
+            self._redis.close()
+
+    def _start(self) -> None:
+        self._stored = self._cursor(self._redis)
+        try:
+            self._reader.start(self._stored)
+        except LogMismatch as error:
+            log.warning("Redis is rebuilt: %s", error)
+            for pattern in OURS:
+                for key in self._redis.scan_iter(pattern, count=1000):
+                    self._redis.unlink(key)
+            self._stored = {}
+            self._reader.start(self._stored)
+
+    def _cursor(self, client: Any) -> Cursor:
+        return {
+            (topic, int(number)): int(offset)
+            for topic in TOPICS
+            for number, offset in client.hgetall(cursor_key(topic)).items()
+        }
+
+    def _check(self, client: Any) -> None:
+        """Raises `Moved` where Redis is not as we left it."""
+        if self._cursor(client) != self._stored:
+            raise Moved
+
+    def _write(self, entries: Sequence[Entry]) -> None:
+        """Writes the records and the cursor behind them, or raises with nothing written."""
+        decoded = by_topic(entries)
+        reached = ends(entries)
+        self._outbox.delivered()
+        with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.watch(*(cursor_key(topic) for topic in TOPICS))  # type: ignore[no-untyped-call]
+            self._check(pipeline)
+            folded = self._fold(pipeline, decoded.get(topics.ORDER_EVENTS.name, ()))
+            pipeline.multi()
+            self._put_orders(pipeline, folded)
+            for topic, placed in decoded.items():
+                _PUT.get(topic, _put_nothing)(pipeline, placed)
+            for (topic, number), offset in reached.items():
+                pipeline.hset(cursor_key(topic), str(number), str(offset))
+            try:
+                pipeline.execute()
+            except redis.WatchError:
+                raise Moved from None
+        self._stored.update(reached)
+
+    def _fold(self, client: Any, placed: Iterable[Placed]) -> list[messages.Order]:
+        """The orders that the reports change, after the last of them."""
+        events: defaultdict[str, list[messages.OrderEvent]] = defaultdict(list)
+        for _, _, event in placed:
+            events[event.order_id].append(event)
+        if not events:
+            return []
+        changed: list[messages.Order] = []
+        known = client.mget([f"order:{order_id}" for order_id in events])
+        for raw, reports in zip(known, events.values(), strict=True):
+            before = None if raw is None else _order.decode(raw)
+            order = before
+            for event in reports:
+                order = orders.fold(order, event)
+            if order is not None and order is not before:
+                changed.append(order)
+        return changed
+
+    @staticmethod
+    def _put_orders(pipeline: Pipeline, changed: list[messages.Order]) -> None:
+        for order in changed:
+            working = order.status in words.WORKING_WORDS
+            pipeline.set(f"order:{order.order_id}", _encode(order), ex=None if working else CLOSED_S)
+            members = f"orders:working:{order.account}"
+            if working:
+                pipeline.sadd(members, order.order_id)
+            else:
+                pipeline.srem(members, order.order_id)
+
+
+def _put_positions(pipeline: Pipeline, placed: list[Placed]) -> None:
+    for (account, symbol), record in {(r.account, r.symbol): r for _, _, r in placed}.items():
+        pipeline.set(f"position:{account}|{symbol}", _encode(record))
+        pipeline.sadd(f"positions:{account}", symbol)
+
+
+def _put_pnl(pipeline: Pipeline, placed: list[Placed]) -> None:
+    for account, record in {record.account: record for _, _, record in placed}.items():
+        pipeline.set(f"pnl:{account}", _encode(record))
+
+
+def _put_books(pipeline: Pipeline, placed: list[Placed]) -> None:
+    for symbol, record in {record.symbol: record for _, _, record in placed}.items():
+        pipeline.set(f"book:{symbol}", _encode(record))
+
+
+def _put_instruments(pipeline: Pipeline, placed: list[Placed]) -> None:
+    pipeline.sadd("symbols", *(record.symbol for _, _, record in placed))
+
+
+def _put_nothing(pipeline: Pipeline, placed: list[Placed]) -> None:
+    """Orders are put with their fold."""
+
+
+_PUT: Final[dict[str, Callable[[Pipeline, list[Placed]], None]]] = {
+    topics.INSTRUMENTS.name: _put_instruments,
+    topics.POSITIONS.name: _put_positions,
+    topics.PNL.name: _put_pnl,
+    topics.BOOKS.name: _put_books,
+}
+
+
+def run(bootstrap: str, url: str, ready: Callable[[], None]) -> None:
+    """Writes until SIGTERM or SIGINT."""
+    RedisSink(bootstrap, url, stop_on_signals()).run(ready)

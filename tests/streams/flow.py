@@ -1,0 +1,275 @@
+"""A small market for tests, from a seed: trades with a fill for each side, books, orders, instruments, accounts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from confluent_kafka import Producer
+
+from engine import messages, topics, units
+from engine.units import Scale
+
+INSTRUMENTS = {
+    "AAPL": ("0.01", "1", 19_000),
+    "MSFT": ("0.01", "1", 42_000),
+    "BTCUSD": ("0.50", "0.0001", 136_000),
+    "EURUSD": ("0.00001", "1000", 108_000),
+}
+SCALES = {symbol: Scale(Decimal(tick), Decimal(lot)) for symbol, (tick, lot, _) in INSTRUMENTS.items()}
+START_NS = 1_750_000_000_000_000_000
+Record = tuple[str, str, Any]
+"""Topic, key, message."""
+
+
+def instruments() -> Iterator[Record]:
+    for number, (symbol, (tick, lot, _)) in enumerate(INSTRUMENTS.items(), 1):
+        yield (
+            topics.INSTRUMENTS.name,
+            symbol,
+            messages.Instrument(
+                symbol=symbol,
+                instrument_id=number,
+                tick_size=tick,
+                lot_size=lot,
+                price_min=tick,
+                price_max="1000000",
+                maker_fee_ppm=-20,
+                taker_fee_ppm=30,
+                currency="USD",
+                description="",
+                seq=number,
+                ts_ns=START_NS + number,
+            ),
+        )
+
+
+def account_names(count: int) -> list[str]:
+    return [f"trader-{number}" for number in range(count)]
+
+
+def accounts(count: int) -> Iterator[Record]:
+    for number, name in enumerate(account_names(count), 1):
+        seq = len(INSTRUMENTS) + number
+        yield (
+            topics.ACCOUNTS.name,
+            name,
+            messages.Account(
+                account=name,
+                account_id=number,
+                currency="USD",
+                deposits="1000000.00",
+                seq=seq,
+                ts_ns=START_NS + seq,
+            ),
+        )
+
+
+def fee(ticks: int, lots: int, ppm: int, scale: Scale) -> int:
+    return (ticks * lots * scale.money_per_tick_lot * ppm + 500_000) // 1_000_000
+
+
+@dataclass
+class Market:
+    """Commands one after another: each makes 0 to 3 trades at one symbol, and sometimes a new book."""
+
+    seed: int = 1
+    accounts: int = 8
+    book_every: int = 20
+    seq: int = 1_000
+    random: random.Random = field(init=False)
+    mids: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.mids = {symbol: start for symbol, (_, _, start) in INSTRUMENTS.items()}
+        self.names = account_names(self.accounts)
+
+    def setup(self) -> list[Record]:
+        return [*instruments(), *accounts(self.accounts)]
+
+    def commands(self, count: int) -> Iterator[Record]:
+        """`count` commands that trade."""
+        for _ in range(count):
+            yield from self.command()
+
+    def command(self) -> Iterator[Record]:
+        draw = self.random
+        self.seq += draw.randint(1, 3)
+        seq, ts_ns = self.seq, START_NS + self.seq * 1_000_003
+        symbol = draw.choice(list(INSTRUMENTS))
+        scale = SCALES[symbol]
+        side, other = draw.choice([("buy", "sell"), ("sell", "buy")])
+        taker = draw.choice(self.names)
+        index = 1
+        for match in range(1, draw.choice([1, 1, 1, 2, 3]) + 1):
+            self.mids[symbol] += draw.randint(-2, 2)
+            ticks, lots = self.mids[symbol], draw.choice([1, 3, 7, 10, 100, 250])
+            trade_id = f"0.1.{seq}.m{match}"
+            maker = draw.choice(self.names)
+            for account, word, liquidity, ppm in ((maker, other, "maker", -20), (taker, side, "taker", 30)):
+                yield (
+                    topics.FILLS.name,
+                    symbol,
+                    messages.Fill(
+                        fill_id=f"0.1.{seq}.{index}",
+                        trade_id=trade_id,
+                        seq=seq,
+                        index=index,
+                        ts_ns=ts_ns,
+                        transact_ns=0,
+                        account=account,
+                        symbol=symbol,
+                        side=word,
+                        quantity=scale.quantity_text(lots),
+                        price=scale.price_text(ticks),
+                        fee=units.money_text(fee(ticks, lots, ppm, scale)),
+                        liquidity=liquidity,
+                        order_id=str(seq - (liquidity == "maker")),
+                        client_order_id=f"c{seq}-{liquidity}",
+                        strategy=None,
+                    ),
+                )
+                index += 1
+            yield (
+                topics.TRADES.name,
+                symbol,
+                messages.Trade(
+                    trade_id=trade_id,
+                    seq=seq,
+                    index=index - 1,
+                    ts_ns=ts_ns,
+                    transact_ns=0,
+                    symbol=symbol,
+                    price=scale.price_text(ticks),
+                    quantity=scale.quantity_text(lots),
+                    aggressor_side=side,
+                ),
+            )
+        if draw.random() < 1 / self.book_every:
+            yield topics.BOOKS.name, symbol, self.book(symbol, seq, ts_ns)
+
+    def book(self, symbol: str, seq: int, ts_ns: int) -> messages.Book:
+        """A book around the mid; now and then a side is empty."""
+        scale, mid, draw = SCALES[symbol], self.mids[symbol], self.random
+        bids = [(scale.price_text(mid - 1 - n - draw.randint(0, 1)), scale.quantity_text(5 + n), 1) for n in range(3)]
+        asks = [(scale.price_text(mid + 1 + n + draw.randint(0, 1)), scale.quantity_text(5 + n), 1) for n in range(3)]
+        emptied = draw.random()
+        return messages.Book(
+            symbol=symbol,
+            seq=seq,
+            ts_ns=ts_ns,
+            bids=[] if emptied < 0.1 else bids,
+            asks=[] if emptied > 0.9 else asks,
+        )
+
+
+def changed(record: Any, **values: Any) -> bytes:
+    """The record's JSON with other values."""
+    return messages.as_json(msgspec.structs.replace(record, **values))
+
+
+def changed_account(name: str, deposits: str) -> Record:
+    """The account's record after a deposit."""
+    number = int(name.rsplit("-", 1)[1]) + 1
+    account = messages.Account(
+        account=name, account_id=number, currency="USD", deposits=deposits, seq=900, ts_ns=START_NS + 900
+    )
+    return topics.ACCOUNTS.name, name, account
+
+
+def report(seq: int, index: int, exec_type: str, status: str, **values: Any) -> messages.OrderEvent:
+    """An execution report of alice's order 7: buy 10 AAPL at 190."""
+    fields: dict[str, Any] = {
+        "seq": seq,
+        "index": index,
+        "ts_ns": START_NS + seq * 1_000,
+        "transact_ns": 0,
+        "exec_id": f"0.1.{seq}.{index}",
+        "exec_type": exec_type,
+        "order_status": status,
+        "reason": None,
+        "field": None,
+        "text": None,
+        "order_id": "7",
+        "client_order_id": "c-7",
+        "account": "alice",
+        "symbol": "AAPL",
+        "side": "buy",
+        "order_type": "limit",
+        "time_in_force": "day",
+        "quantity": "10",
+        "limit_price": "190.00",
+        "filled_quantity": "0",
+        "leaves_quantity": "10",
+        "average_price": None,
+        "last_quantity": None,
+        "last_price": None,
+        "liquidity": None,
+        "fee": None,
+        "strategy": "maker",
+        "source": "rest",
+    }
+    return messages.OrderEvent(**{**fields, **values})
+
+
+def order_events(count: int, first: int = 1_000, accounts: int = 5) -> Iterator[Record]:
+    """`count` orders with 1 to 4 reports each, interleaved; every third one is left working."""
+    lives = {
+        0: [("new", "new", "0", "10")],
+        1: [("new", "new", "0", "10"), ("canceled", "canceled", "0", "0")],
+        2: [
+            ("new", "new", "0", "10"),
+            ("trade", "partially_filled", "4", "6"),
+            ("rejected", "partially_filled", "4", "6"),
+            ("trade", "filled", "10", "0"),
+        ],
+    }
+    symbols = list(INSTRUMENTS)
+    for step in range(4):
+        for number in range(count):
+            life = lives[number % 3]
+            if step < len(life):
+                exec_type, status, filled, leaves = life[step]
+                symbol = symbols[number % len(symbols)]
+                event = report(
+                    first + step * count + number,
+                    0,
+                    exec_type,
+                    status,
+                    order_id=str(first + number),
+                    client_order_id=f"c-{first + number}",
+                    account=f"trader-{number % accounts}",
+                    symbol=symbol,
+                    filled_quantity=filled,
+                    leaves_quantity=leaves,
+                )
+                yield topics.ORDER_EVENTS.name, symbol, event
+
+
+def produce(bootstrap: str, records: Iterator[Record] | list[Record]) -> int:
+    """Sends the records and waits for all to be delivered; their number."""
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "linger.ms": 5,
+            "queue.buffering.max.messages": 1_000_000,
+        }
+    )
+    count = 0
+    for topic, key, message in records:
+        while True:
+            try:
+                producer.produce(topic, messages.as_json(message), key.encode())
+                break
+            except BufferError:
+                producer.poll(0.1)
+        count += 1
+    assert producer.flush(60) == 0
+    return count

@@ -1,0 +1,186 @@
+"""The Redis sink on a real Kafka and Redis: the latest of everything, and the whole of it again when Redis forgets."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+import redis
+
+from engine import messages
+from engine import topics as wire
+from streams import orders
+from streams.sinks import redis as sink_module
+from streams.sinks.redis import TOPICS, RedisSink
+from tests.streams import flow, servers
+from tests.streams.servers import OurProcess, wait_for
+from tests.streams.test_audit import keep_books
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def url(redis_url: str) -> Iterator[str]:
+    """A database of Redis that is empty."""
+    own = redis_url.rsplit("/", 1)[0] + "/9"
+    with redis.Redis.from_url(own) as client:
+        client.flushdb()
+    yield own
+    with redis.Redis.from_url(own) as client:
+        client.flushdb()
+
+
+@contextmanager
+def running(bootstrap: str, url: str) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=RedisSink(bootstrap, url, stop).run, args=(lambda: None,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def stored(url: str) -> int:
+    """Records that Redis has seen."""
+    with redis.Redis.from_url(url) as client:
+        return sum(int(offset) for topic in TOPICS for offset in client.hvals(f"cursor:{topic}"))
+
+
+def is_caught_up(bootstrap: str, url: str) -> bool:
+    written = {topic: count for topic, count in servers.counts(bootstrap, *TOPICS).items() if count}
+    with redis.Redis.from_url(url) as client:
+        stored = {topic: sum(map(int, client.hvals(f"cursor:{topic}"))) for topic in TOPICS}
+    return {topic: count for topic, count in stored.items() if count} == written
+
+
+def whole_day(seed: int, commands: int) -> list[flow.Record]:
+    market = flow.Market(seed=seed)
+    day = [*market.setup(), *market.commands(commands), *flow.order_events(commands)]
+    books = keep_books(day)
+    day += [("positions", f"{record.account}|{record.symbol}", record) for record in books["positions"]]
+    return day + [("pnl", record.account, record) for record in books["pnl"]]
+
+
+def expected(day: list[flow.Record]) -> dict[str, msgspec.Struct]:
+    """Key → the message that Redis must hold."""
+    latest: dict[str, msgspec.Struct] = {}
+    states: dict[str, messages.Order | None] = {}
+    for topic, _, record in day:
+        if topic == "positions":
+            latest[f"position:{record.account}|{record.symbol}"] = record
+        elif topic == "pnl":
+            latest[f"pnl:{record.account}"] = record
+        elif topic == "books":
+            latest[f"book:{record.symbol}"] = record
+        elif topic == "order-events":
+            states[record.order_id] = orders.fold(states.get(record.order_id), record)
+    return latest | {f"order:{order_id}": order for order_id, order in states.items() if order is not None}
+
+
+def check(url: str, day: list[flow.Record]) -> None:
+    with redis.Redis.from_url(url, decode_responses=True) as client:
+        wanted = expected(day)
+        strings = {key for pattern in ("order:*", "position:*", "pnl:*", "book:*") for key in client.scan_iter(pattern)}
+        assert strings == wanted.keys()
+        for key, message in wanted.items():
+            assert msgspec.json.decode(client.get(key), type=type(message)) == message, key
+        accounts = {message.account for message in wanted.values() if isinstance(message, messages.Order)}
+        for account in accounts:
+            working = {
+                order.order_id
+                for order in wanted.values()
+                if isinstance(order, messages.Order) and order.account == account and order.status == "new"
+            }
+            assert client.smembers(f"orders:working:{account}") == working
+        held = {p.symbol for p in wanted.values() if isinstance(p, messages.Position) and p.account == "trader-1"}
+        assert client.smembers("positions:trader-1") == held
+        assert client.smembers("symbols") == set(flow.INSTRUMENTS)
+
+
+def test_redis_holds_the_latest_of_each_key(topics: str, url: str) -> None:
+    day = whole_day(1, 300)
+    half = len(day) // 2
+    with running(topics, url):
+        flow.produce(topics, day[:half])
+        wait_for(lambda: is_caught_up(topics, url), "the sink")
+        flow.produce(topics, day[half:])
+        wait_for(lambda: is_caught_up(topics, url), "the sink")
+    check(url, day)
+
+
+def test_closed_orders_expire_and_working_ones_stay(topics: str, url: str) -> None:
+    flow.produce(topics, list(flow.order_events(2)))
+    with running(topics, url):
+        wait_for(lambda: is_caught_up(topics, url), "the sink")
+    with redis.Redis.from_url(url) as client:
+        assert client.ttl("order:1000") == -1
+        assert 0 < client.ttl("order:1001") <= sink_module.CLOSED_S
+
+
+def test_the_state_is_right_through_kills(topics: str, url: str, tmp_path: Path) -> None:
+    day = whole_day(2, 1_000)
+    flow.produce(topics, day)
+    reached = 0
+    for _ in range(3):
+        process = OurProcess("streams.sinks.redis", tmp_path / "sink.log", repr(topics), repr(url))
+        process.wait_ready()
+        wait_for(lambda least=reached: stored(url) >= least or is_caught_up(topics, url), "progress")
+        process.kill()
+        reached = stored(url) + 1
+    with running(topics, url):
+        wait_for(lambda: is_caught_up(topics, url), "the sink")
+    check(url, day)
+
+
+def test_an_emptied_redis_is_filled_again(topics: str, url: str) -> None:
+    day = whole_day(3, 100)
+    with running(topics, url), redis.Redis.from_url(url) as client:
+        flow.produce(topics, day)
+        wait_for(lambda: is_caught_up(topics, url), "the sink")
+        client.flushdb()
+        wait_for(lambda: is_caught_up(topics, url), "the sink")
+        check(url, day)
+        client.flushdb()
+        more = [(wire.BOOKS.name, "AAPL", flow.Market(seed=9).book("AAPL", 10**6, 0))]
+        flow.produce(topics, more)
+        wait_for(lambda: is_caught_up(topics, url), "the sink")
+        check(url, day + more)
+
+
+def test_a_redis_that_fell_back_is_brought_forward(topics: str, url: str) -> None:
+    """As after a restart from an append-only file that had lost its last second."""
+    day = list(flow.order_events(50))
+    with running(topics, url), redis.Redis.from_url(url) as client:
+        flow.produce(topics, day[:60])
+        wait_for(lambda: is_caught_up(topics, url), "the sink")
+        older = {key: client.dump(key) for key in client.scan_iter()}
+        flow.produce(topics, day[60:])
+        wait_for(lambda: is_caught_up(topics, url), "the sink")
+        with client.pipeline(transaction=True) as pipeline:
+            pipeline.flushdb()
+            for key, value in older.items():
+                pipeline.restore(key, 0, value)
+            pipeline.execute()
+        wait_for(lambda: is_caught_up(topics, url), "the sink")
+    with redis.Redis.from_url(url, decode_responses=True) as client:
+        for key, message in expected(day).items():
+            assert msgspec.json.decode(client.get(key), type=messages.Order) == message
+
+
+def test_redis_of_another_log_is_rebuilt(kafka: str, topics: str, url: str) -> None:
+    with running(topics, url):
+        flow.produce(topics, whole_day(4, 200))
+        wait_for(lambda: is_caught_up(topics, url), "the sink")
+    servers.fresh_topics(kafka)
+    day = whole_day(5, 20)
+    flow.produce(topics, day)
+    with running(topics, url):
+        wait_for(lambda: is_caught_up(topics, url), "the sink")
+    check(url, day)
