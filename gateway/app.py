@@ -1,0 +1,220 @@
+"""The gateway: REST, server-sent events, WebSocket and the web page, as one Starlette application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+
+from gateway.auth import Authenticator
+from gateway.backlog import Backlogs
+from gateway.channels import Channel
+from gateway.database import Database
+from gateway.exchange import Exchange
+from gateway.history import History
+from gateway.hub import Hub
+from gateway.latest import Latest
+from gateway.lookup import Lookup
+from gateway.market import Market
+from gateway.metrics import Measured, Metrics
+from gateway.orders import Orders
+from gateway.pages import Page, SecurityHeaders
+from gateway.problems import HANDLERS
+from gateway.queries import Queries
+from gateway.server import Server
+from gateway.status import Status
+from gateway.stream import Stream
+from gateway.subscription import Subscription
+from gateway.websocket import Sockets
+from gateway.writes import Writes
+
+log = logging.getLogger(__name__)
+
+READY_POLL_S: Final = 0.05
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Gateway:
+    """All parts of one gateway, and the order in which they start and stop."""
+
+    def __init__(
+        self,
+        engine_address: str,
+        bootstrap: str,
+        dsn: str,
+        redis_url: str,
+        secret: str,
+        token_minutes: int,
+        page: Path,
+    ) -> None:
+        self.metrics = Metrics()
+        self.database = Database(dsn)
+        self.latest = Latest(redis_url)
+        self.hub = Hub(bootstrap, redis_url, self.metrics)
+        self.exchange = Exchange(engine_address, secret, self.hub.knows)
+        self.backlogs = Backlogs(bootstrap)
+        self.authenticator = Authenticator(self.database, secret, token_minutes)
+        self.status = Status(self.exchange, self.hub, self.database, self.latest, self.metrics)
+        self.page = Page(page)
+        history = History(self.database)
+        writes = Writes()
+        lookup = self._lookup = Lookup(self.hub, writes, self.latest, history)
+        self._orders = Orders(self.authenticator, self.exchange, self.hub, writes, lookup)
+        self._queries = Queries(self.authenticator, self.hub, writes, lookup, self.latest, history)
+        self._market = Market(self.authenticator, self.exchange, self.hub, self.latest, history)
+        self._stream = Stream(self.authenticator, self.metrics, self.subscribe)
+        self._sockets = Sockets(self.authenticator, self._orders, self.metrics, self.subscribe)
+
+    def subscribe(
+        self, channels: tuple[Channel, ...], accounts: frozenset[str] | None, last_event_id: str | None
+    ) -> Subscription:
+        return Subscription(self.hub, self.backlogs, self._lookup, channels, accounts, last_event_id)
+
+    async def start(self) -> None:
+        await self.database.open()
+        self.exchange.start()
+        self.hub.start()
+        await self.status.start()
+
+    async def stop(self) -> None:
+        await self.status.stop()
+        await self.hub.stop()
+        await self.exchange.stop()
+        self.backlogs.close()
+        self.authenticator.close()
+        await self.latest.close()
+        await self.database.close()
+
+    def routes(self) -> list[Route | WebSocketRoute]:
+        orders, queries, market = self._orders, self._queries, self._market
+        return [
+            route("/api/login", POST=self.authenticator.login),
+            route("/api/order", POST=orders.create),
+            route("/api/orders", GET=queries.orders, DELETE=orders.cancel_all),
+            route("/api/orders/{order_id}", GET=queries.order, PATCH=orders.replace, DELETE=orders.cancel),
+            route("/api/positions", GET=queries.positions),
+            route("/api/executions", GET=queries.executions),
+            route("/api/pnl", GET=queries.pnl),
+            route("/api/account", GET=queries.account),
+            route("/api/instruments", GET=market.instruments),
+            route("/api/book/{symbol:path}", GET=market.book),
+            route("/api/trades/{symbol:path}", GET=market.trades),
+            route("/api/candles/{symbol:path}", GET=market.candles),
+            route("/api/stream", GET=self._stream.open),
+            route("/api/status", GET=self.status.show),
+            route("/healthz", GET=self.status.healthz),
+            route("/readyz", GET=self.status.readyz),
+            route("/metrics", GET=self.metrics.show),
+            WebSocketRoute("/ws", self._sockets.serve),
+        ]
+
+
+def route(path: str, **handlers: Callable[[Request], Awaitable[Response]]) -> Route:
+    """One route for all methods of a path, so that a refused method is told all that it takes."""
+
+    async def dispatch(request: Request) -> Response:
+        return await handlers[request.method if request.method != "HEAD" else "GET"](request)
+
+    return Route(path, dispatch, methods=list(handlers))
+
+
+def create(
+    *,
+    engine_address: str,
+    bootstrap: str,
+    dsn: str,
+    redis_url: str,
+    secret: str,
+    token_minutes: int,
+    page: Path,
+) -> Starlette:
+    """The application; its parts are `app.state.gateway`, and start and stop with it."""
+    gateway = Gateway(engine_address, bootstrap, dsn, redis_url, secret, token_minutes, page)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await gateway.start()
+        try:
+            yield
+        finally:
+            await gateway.stop()
+
+    app = Starlette(
+        routes=gateway.routes(),
+        middleware=[Middleware(Measured, metrics=gateway.metrics), Middleware(SecurityHeaders)],
+        exception_handlers=HANDLERS,
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    app.router.default = gateway.page
+    app.state.gateway = gateway
+    return app
+
+
+async def serve(server: Server, gateway: Gateway, ready: Callable[[], None]) -> None:
+    """Serves until `server.should_exit`; calls `ready` once everything that the gateway leans on has been there."""
+
+    async def report() -> None:
+        while not (server.started and gateway.status.ready):
+            await asyncio.sleep(READY_POLL_S)
+        ready()
+
+    async def let_go() -> None:
+        # Streams last as long as their clients like: they are ended as soon as the server is to stop.
+        while not server.should_exit:
+            await asyncio.sleep(READY_POLL_S)
+        gateway.hub.end_subscriptions("shutdown")
+
+    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(report()), asyncio.create_task(let_go())]
+    try:
+        await server.serve()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def run(
+    host: str,
+    port: int,
+    engine_address: str,
+    bootstrap: str,
+    dsn: str,
+    redis_url: str,
+    secret: str,
+    token_minutes: int,
+    page: Path,
+    ready: Callable[[], None],
+) -> None:
+    """The process: until SIGTERM or SIGINT."""
+    app = create(
+        engine_address=engine_address,
+        bootstrap=bootstrap,
+        dsn=dsn,
+        redis_url=redis_url,
+        secret=secret,
+        token_minutes=token_minutes,
+        page=page,
+    )
+    server = Server(app, host, port)
+
+    def stop(number: int, frame: Any) -> None:
+        server.should_exit = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(server, app.state.gateway, ready))
+    log.info("stopped")

@@ -1,0 +1,100 @@
+"""What everybody sees: instruments, books, the tape, candles. A login is needed all the same."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.messages import Book, Instrument
+from engine.words import Reason
+from gateway import bodies, browser
+from gateway.auth import Authenticator
+from gateway.channels import BOOK
+from gateway.exchange import Exchange
+from gateway.history import History
+from gateway.hub import Hub
+from gateway.latest import Away, Latest
+from gateway.problems import not_found, unavailable
+
+BOOK_LEVELS: Final = 20
+LARGEST_INTERVAL_S: Final = 86_400
+
+_book: Final = msgspec.json.Decoder(Book)
+
+
+class Market:
+    def __init__(
+        self, authenticator: Authenticator, exchange: Exchange, hub: Hub, latest: Latest, history: History
+    ) -> None:
+        self._authenticator = authenticator
+        self._exchange = exchange
+        self._hub = hub
+        self._latest = latest
+        self._history = history
+
+    def _known(self) -> dict[str, Instrument]:
+        """Raises `Problem` 503 where neither Kafka nor the engine has told yet."""
+        known = {listed.symbol: listed for listed in self._exchange.listings} | self._hub.state.instruments
+        if not known:
+            raise unavailable("engine", "neither the engine nor Kafka has told the instruments yet")
+        return known
+
+    async def _symbol(self, request: Request) -> str:
+        """Raises `Problem` 404 for an instrument that there is not."""
+        symbol: str = request.path_params["symbol"]
+        if symbol not in self._known() and not self._hub.live and self._exchange.connected:
+            await self._exchange.refresh()
+        if symbol not in self._known():
+            raise not_found(f"no instrument has the symbol {symbol[:24]}", "symbol", Reason.UNKNOWN_SYMBOL.wire)
+        return symbol
+
+    async def instruments(self, request: Request) -> Response:
+        """GET /api/instruments"""
+        self._authenticator.identify(request)
+        bodies.parameters(request)
+        known = sorted(self._known().values(), key=lambda listed: listed.instrument_id)
+        return browser.reply(browser.encoded({"instruments": known}))
+
+    async def book(self, request: Request) -> Response:
+        """GET /api/book/{symbol}?levels="""
+        self._authenticator.identify(request)
+        symbol = await self._symbol(request)
+        levels = bodies.whole(bodies.parameters(request, "levels"), "levels", BOOK_LEVELS, 1, BOOK_LEVELS)
+        value = self._hub.state.latest[BOOK.name].get(symbol)
+        if value is None and not self._hub.loaded.is_set():
+            with contextlib.suppress(Away):
+                value = await self._latest.book(symbol)
+        if value is not None:
+            book = _book.decode(value)
+        else:
+            # An empty book has never been published: the engine says what there is.
+            book = await self._exchange.depth(symbol, levels)
+        shown = msgspec.structs.replace(book, bids=book.bids[:levels], asks=book.asks[:levels])
+        return browser.reply(browser.encoded(shown))
+
+    async def trades(self, request: Request) -> Response:
+        """GET /api/trades/{symbol}?limit=: newest first."""
+        self._authenticator.identify(request)
+        symbol = await self._symbol(request)
+        limit = bodies.page_size(bodies.parameters(request, "limit"))
+        ring = self._hub.state.trades.get(symbol, ())
+        memory = {(event.seq, event.index): event.json for event in ring}
+        if len(memory) < limit:
+            stored = await self._history.trades(symbol, limit)
+            memory = {(trade.seq, trade.index): browser.encoded(trade) for trade in stored} | memory
+        newest = [memory[place] for place in sorted(memory, reverse=True)[:limit]]
+        return browser.reply(browser.listed("trades", newest))
+
+    async def candles(self, request: Request) -> Response:
+        """GET /api/candles/{symbol}?interval=60&limit=500: oldest first."""
+        self._authenticator.identify(request)
+        symbol = await self._symbol(request)
+        values = bodies.parameters(request, "interval", "limit")
+        interval_s = bodies.whole(values, "interval", 60, 1, LARGEST_INTERVAL_S)
+        limit = bodies.whole(values, "limit", 500, 1, bodies.LARGEST_PAGE)
+        candles = await self._history.candles(symbol, interval_s, limit)
+        return browser.reply(browser.encoded({"candles": candles}))

@@ -1,0 +1,71 @@
+"""What Prometheus reads at /metrics. Each gateway has a registry of its own."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+UNKNOWN_ROUTE: Final = "(none)"
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self.requests = Counter("hft_gateway_requests", "Requests answered.", labels, registry=registry)
+        self.latency = Histogram(
+            "hft_gateway_request_seconds",
+            "From a request's head to its answer's head.",
+            ("method", "route"),
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self.sse_clients = Gauge("hft_gateway_sse_clients", "Open SSE streams.", registry=registry)
+        self.websocket_clients = Gauge("hft_gateway_websocket_clients", "Open WebSockets.", registry=registry)
+        self.sent = Counter("hft_gateway_events_sent", "Events sent to clients.", ("feed",), registry=registry)
+        self.ended = Counter(
+            "hft_gateway_subscriptions_ended", "Subscriptions that the gateway ended.", ("reason",), registry=registry
+        )
+        self.hub_lag = Gauge(
+            "hft_gateway_hub_lag_seconds", "Age of the newest Kafka record when it was read.", registry=registry
+        )
+        self.hub_events = Counter("hft_gateway_hub_events", "Kafka records folded.", registry=registry)
+        self.unreadable = Counter(
+            "hft_gateway_unreadable_records", "Kafka records that could not be read.", registry=registry
+        )
+
+    async def show(self, request: Request) -> Response:
+        """GET /metrics"""
+        return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+class Measured:
+    """Counts and times every HTTP request by its route."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+
+        async def measured_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                method = scope["method"] if scope["method"] in METHODS else "OTHER"
+                route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+                self.metrics.requests.labels(method, route, str(message["status"])).inc()
+                self.metrics.latency.labels(method, route).observe(time.perf_counter() - begun)
+            await send(message)
+
+        await self.app(scope, receive, measured_send)

@@ -1,0 +1,202 @@
+"""Orders on their way to the engine: POST, PATCH and DELETE, and the same commands over the WebSocket."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+from msgspec.structs import asdict, replace
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.decode import limit_ticks
+from engine.messages import Cancel, CancelAll, Name, NewOrder, OrderCommand, Replace, Reply
+from engine.refusal import Refusal
+from engine.sessions import NOT_YOUR_TIME
+from engine.tokens import EVERY_ACCOUNT, Identity
+from engine.words import OrderStatus, Outcome, Reason, Source
+from gateway import auth, bodies, browser
+from gateway.auth import Authenticator
+from gateway.exchange import Exchange
+from gateway.hub import Hub
+from gateway.lookup import Lookup, no_such_order
+from gateway.problems import Problem, rejected
+from gateway.writes import Write, Writes
+
+SETTLE_S: Final = 1.0
+"""How long a cancel-all waits to read its own effect back."""
+REJECTED: Final = Outcome.REJECTED.wire
+DUPLICATE: Final = Outcome.DUPLICATE.wire
+
+
+class NewOrderBody(NewOrder, tag="new", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`NewOrder` as REST takes it: without `account`, it is for the user's first."""
+
+    account: Name | None = None  # type: ignore[assignment]
+
+
+class ReplaceBody(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+
+
+class OrderReply(Reply, kw_only=True, frozen=True):
+    """`Reply`, and the account that the command was for."""
+
+    account: str
+
+
+_new_order: Final = msgspec.json.Decoder(NewOrderBody)
+_replace: Final = msgspec.json.Decoder(ReplaceBody)
+
+
+class Orders:
+    def __init__(
+        self, authenticator: Authenticator, exchange: Exchange, hub: Hub, writes: Writes, lookup: Lookup
+    ) -> None:
+        self._authenticator = authenticator
+        self._exchange = exchange
+        self._hub = hub
+        self._writes = writes
+        self._lookup = lookup
+
+    # --------------------------------------------------------------------------------------------------- the routes
+
+    async def create(self, request: Request) -> Response:
+        """POST /api/order"""
+        identity = self._authenticator.identify(request)
+        body = await bodies.read(request, _new_order)
+        reply = await self.submit(identity, body, Source.REST)
+        status = 200 if reply.outcome == DUPLICATE else 201
+        return browser.reply(browser.encoded(reply), status, {"Location": f"/api/orders/{reply.order_id}"})
+
+    async def replace(self, request: Request) -> Response:
+        """PATCH /api/orders/{order_id}"""
+        identity = self._authenticator.identify(request)
+        body = await bodies.read(request, _replace)
+        if body.quantity is None and body.limit_price is None:
+            raise Refusal(Reason.MISSING_FIELD, "quantity", "quantity or limit_price must be given")
+        order_id = path_order_id(request)
+        account, symbol = await self._owner(identity, order_id)
+        if symbol is None:
+            # The price is checked in the instrument's ticks, and only the engine knows which instrument it is.
+            state = await self._exchange.order(account, order_id)
+            if state is None:
+                raise no_such_order(order_id)
+            symbol = state.symbol
+        command = Replace(
+            account=account,
+            symbol=symbol,
+            order_id=order_id,
+            quantity=body.quantity,
+            limit_price=body.limit_price,
+        )
+        return browser.reply(browser.encoded(await self.submit(identity, command, Source.REST)))
+
+    async def cancel(self, request: Request) -> Response:
+        """DELETE /api/orders/{order_id}"""
+        identity = self._authenticator.identify(request)
+        order_id = path_order_id(request)
+        account, _ = await self._owner(identity, order_id)
+        command = Cancel(account=account, order_id=order_id)
+        return browser.reply(browser.encoded(await self.submit(identity, command, Source.REST)))
+
+    async def cancel_all(self, request: Request) -> Response:
+        """DELETE /api/orders?account=&symbol=&side="""
+        identity = self._authenticator.identify(request)
+        values = bodies.parameters(request, "account", "symbol", "side")
+        account = auth.trading_account(identity, values.get("account"))
+        command = CancelAll(account=account, symbol=values.get("symbol"), side=values.get("side"))
+        reply = await self.submit(identity, command, Source.REST)
+        return browser.reply(browser.encoded({"account": account, "affected": reply.affected or 0, "seq": reply.seq}))
+
+    async def _owner(self, identity: Identity, order_id: str) -> tuple[str, str | None]:
+        """The account and symbol of an order that the user may trade. Raises `Problem` 403 or 404."""
+        only = auth.trading_account(identity, identity.accounts[0]) if len(identity.accounts) == 1 else None
+        order = self._lookup.in_memory(order_id)
+        if order is None and (only is None or only == EVERY_ACCOUNT):
+            order = await self._lookup.order(order_id)
+            if order is None:
+                raise no_such_order(order_id)
+        if order is None:
+            # The engine knows whether it is the user's own.
+            assert only is not None
+            return only, None
+        if not auth.may_see(identity, order.account):
+            raise no_such_order(order_id)
+        return auth.trading_account(identity, order.account), order.symbol
+
+    # ----------------------------------------------------------------------------------------------------- any door
+
+    async def submit(self, identity: Identity, command: OrderCommand, source: Source) -> OrderReply:
+        """The engine's reply. Raises `Problem` or `Refusal` where it is no success."""
+        account = auth.trading_account(identity, command.account)
+        if command.transact_ns:
+            raise Refusal(Reason.NOT_AUTHORIZED, "transact_ns", NOT_YOUR_TIME)
+        if isinstance(command, NewOrder):
+            client_order_id = command.client_order_id or uuid.uuid4().hex
+            fields = {**asdict(command), "account": account, "client_order_id": client_order_id}
+            command = NewOrder(**fields)
+        reply = await self._exchange.submit(command, identity.actor, source)
+        refused_before = reply.outcome == DUPLICATE and reply.order_status == OrderStatus.REJECTED.wire
+        if reply.outcome == REJECTED or refused_before:
+            self._remember(command, account, reply, source)
+            raise refusal_of(command, account, reply)
+        self._remember(command, account, reply, source)
+        if isinstance(command, CancelAll) and reply.affected:
+            await self._settled(command, reply.seq)
+        if reply.client_order_id is None and reply.order_id is not None:
+            order = self._lookup.in_memory(reply.order_id)
+            reply = reply if order is None else replace(reply, client_order_id=order.client_order_id)
+        return OrderReply(account=account, **asdict(reply))
+
+    def _remember(self, command: OrderCommand, account: str, reply: Reply, source: Source) -> None:
+        """So that nobody reads the order in an older state than this reply tells."""
+        new = command if isinstance(command, NewOrder) else None
+        accepted = reply.outcome == Outcome.ACCEPTED.wire
+        if reply.seq == 0 or reply.outcome == DUPLICATE or not (accepted or new):
+            return  # nothing of any order has changed
+        limit_price = None
+        price = command.limit_price if isinstance(command, NewOrder | Replace) else None
+        symbol = command.symbol if isinstance(command, NewOrder | Replace) else None
+        entry = self._exchange.instruments.find(symbol) if symbol else None
+        if price is not None and entry is not None:
+            limit_price = entry.scale.price_text(limit_ticks(entry, price))
+        self._writes.remember(Write(reply, account, time.time_ns(), new, limit_price, source))
+
+    async def _settled(self, command: CancelAll, seq: int) -> None:
+        """Until what was canceled shows as canceled here; the reply names no orders that could be remembered."""
+        end = time.monotonic() + SETTLE_S
+        while self._hub.live and time.monotonic() < end:
+            if not any(
+                order.last_seq < seq
+                and int(order.order_id) < seq
+                and (command.symbol is None or order.symbol == command.symbol)
+                and (command.side is None or order.side == command.side)
+                for order in self._hub.state.working([command.account])
+            ):
+                return
+            await self._hub.change(end - time.monotonic())
+
+
+def refusal_of(command: OrderCommand, account: str, reply: Reply) -> Problem:
+    """What a refused command answers."""
+    extensions: dict[str, str | int | None] = {"account": account}
+    for name in ("client_order_id", "order_id", "order_status", "seq"):
+        value = getattr(reply, name)
+        if value:
+            extensions[name] = value
+    if "client_order_id" not in extensions and isinstance(command, NewOrder):
+        extensions["client_order_id"] = command.client_order_id
+    return rejected(reply.reason, reply.field, reply.text, **extensions)
+
+
+def path_order_id(request: Request) -> str:
+    """Raises `Problem` 404 for what cannot be an order's id."""
+    order_id: str = request.path_params["order_id"]
+    if not (order_id.isascii() and order_id.isdigit() and len(order_id) <= 19 and 0 < int(order_id) < 1 << 63):
+        raise no_such_order(order_id)
+    return str(int(order_id))

@@ -1,0 +1,197 @@
+"""What a user has: orders, executions, positions, P&L, accounts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.messages import Fill, Order
+from engine.refusal import Refusal
+from engine.words import WORKING_WORDS, OrderStatus, Reason
+from gateway import auth, bodies, browser, paging
+from gateway.auth import Authenticator
+from gateway.channels import PNL, POSITIONS, Feed
+from gateway.history import History
+from gateway.hub import Hub
+from gateway.latest import Away, Latest
+from gateway.lookup import Lookup, no_such_order
+from gateway.orders import path_order_id
+from gateway.problems import Problem, unavailable
+from gateway.writes import Writes
+
+READ_BACK_S: Final = 0.25
+STATUSES: Final = frozenset(OrderStatus.words())
+
+_fill: Final = msgspec.json.Decoder(Fill)
+
+
+class Queries:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        hub: Hub,
+        writes: Writes,
+        lookup: Lookup,
+        latest: Latest,
+        history: History,
+    ) -> None:
+        self._authenticator = authenticator
+        self._hub = hub
+        self._writes = writes
+        self._lookup = lookup
+        self._latest = latest
+        self._history = history
+
+    async def order(self, request: Request) -> Response:
+        """GET /api/orders/{order_id}"""
+        identity = self._authenticator.identify(request)
+        bodies.parameters(request)
+        order_id = path_order_id(request)
+        order = await self._lookup.order(order_id)
+        if order is None or not auth.may_see(identity, order.account):
+            raise no_such_order(order_id)
+        return browser.reply(browser.encoded(order))
+
+    async def orders(self, request: Request) -> Response:
+        """GET /api/orders?account=&symbol=&status=&limit=&cursor="""
+        identity = self._authenticator.identify(request)
+        values = bodies.parameters(request, "account", "symbol", "status", "limit", "cursor")
+        accounts = auth.chosen(identity, values.get("account"))
+        symbol, limit = values.get("symbol"), bodies.page_size(values)
+        statuses = _statuses(values.get("status"))
+        before = paging.cursor_place(values.get("cursor"))
+        await self._read_back(accounts)
+        memory = self._orders_in_memory(accounts)
+        try:
+            stored = await self._history.orders(accounts, symbol, statuses, before, limit)
+        except Problem:
+            # All working orders are in memory, so these need no database.
+            if not (statuses is not None and statuses <= WORKING_WORDS and self._hub.loaded.is_set()):
+                raise
+            stored = []
+        page = paging.merge(
+            stored,
+            memory,
+            place=paging.order_place,
+            matches=lambda order: (
+                (symbol is None or order.symbol == symbol) and (statuses is None or order.status in statuses)
+            ),
+            before=before,
+            limit=limit,
+        )
+        content = {"orders": page.records, "next_cursor": paging.cursor_text(page.next_cursor)}
+        return browser.reply(browser.encoded(content))
+
+    async def _read_back(self, accounts: frozenset[str] | None) -> None:
+        """Until what these accounts were told before is read back from Kafka, for a moment at most: then the list also
+        shows what a command did to other orders of theirs."""
+        hub, writes = self._hub, self._writes
+        waiting = writes.unread(accounts)
+        end = time.monotonic() + READ_BACK_S
+        while hub.live and (left := end - time.monotonic()) > 0:
+            waiting = [number for number in waiting if writes.is_ahead(number, hub.state.orders.get(number))]
+            if not waiting:
+                return
+            await hub.change(left)
+
+    def _orders_in_memory(self, accounts: frozenset[str] | None) -> list[Order]:
+        orders = {order.order_id: order for order in self._hub.state.orders_of(accounts)}
+        for order_id in self._writes.unread(accounts):
+            order = self._writes.newest(order_id, orders.get(order_id))
+            if order is not None:
+                orders[order_id] = order
+        return list(orders.values())
+
+    async def executions(self, request: Request) -> Response:
+        """GET /api/executions?account=&symbol=&limit=&cursor="""
+        identity = self._authenticator.identify(request)
+        values = bodies.parameters(request, "account", "symbol", "limit", "cursor")
+        accounts = auth.chosen(identity, values.get("account"))
+        symbol, limit = values.get("symbol"), bodies.page_size(values)
+        before = paging.cursor_place(values.get("cursor"))
+        memory = [_fill.decode(event.raw) for event in self._hub.state.recent_fills(accounts)]
+        page = paging.merge(
+            await self._history.executions(accounts, symbol, before, limit),
+            memory,
+            place=paging.fill_place,
+            matches=lambda fill: symbol is None or fill.symbol == symbol,
+            before=before,
+            limit=limit,
+        )
+        content = {"executions": page.records, "next_cursor": paging.cursor_text(page.next_cursor)}
+        return browser.reply(browser.encoded(content))
+
+    async def positions(self, request: Request) -> Response:
+        """GET /api/positions?account="""
+        return await self._latest_of(POSITIONS, request, self._latest.positions, self._positions_of)
+
+    async def _positions_of(self, accounts: frozenset[str] | None) -> list[bytes]:
+        return [msgspec.json.encode(position) for position in await self._history.positions(accounts)]
+
+    async def pnl(self, request: Request) -> Response:
+        """GET /api/pnl?account="""
+        return await self._latest_of(PNL, request, self._latest.pnl, self._no_pnl)
+
+    async def _no_pnl(self, accounts: frozenset[str] | None) -> list[bytes]:
+        """Postgres has the history of the sums without the prices that they were made from."""
+        raise unavailable("redis", "neither Kafka nor Redis, which hold the latest P&L, can be read")
+
+    async def _latest_of(
+        self,
+        feed: Feed,
+        request: Request,
+        redis: Callable[[list[str]], Awaitable[list[bytes]]],
+        postgres: Callable[[frozenset[str] | None], Awaitable[list[bytes]]],
+    ) -> Response:
+        """The latest records of a feed: from memory, or, while Kafka has not been read, from Redis or Postgres."""
+        identity = self._authenticator.identify(request)
+        values = bodies.parameters(request, "account")
+        accounts = auth.chosen(identity, values.get("account"))
+        state = self._hub.state
+        if self._hub.loaded.is_set():
+            records = state.values(feed, accounts)
+        elif accounts is None:
+            records = await postgres(None)
+        else:
+            try:
+                records = await redis(sorted(accounts))
+            except Away:
+                records = await postgres(accounts)
+        return browser.reply(browser.quoted(browser.listed(feed.name, records)))
+
+    async def account(self, request: Request) -> Response:
+        """GET /api/account: who the user is, and each account with what was paid in and its latest P&L."""
+        identity = self._authenticator.identify(request)
+        bodies.parameters(request)
+        state = self._hub.state
+        accounts = sorted(state.accounts) if auth.visible(identity) is None else list(identity.accounts)
+        shown: list[dict[str, Any]] = []
+        for name in accounts:
+            known = state.accounts.get(name)
+            pnl = state.latest[PNL.name].get(name)
+            shown.append(
+                {
+                    "account": name,
+                    "currency": known.currency if known else None,
+                    "deposits": known.deposits if known else None,
+                    "pnl": None if pnl is None else msgspec.Raw(pnl),
+                }
+            )
+        content = {"username": identity.actor, "role": identity.role, "accounts": shown}
+        return browser.reply(browser.encoded(content))
+
+
+def _statuses(text: str | None) -> frozenset[str] | None:
+    """The statuses to list: words, separated by commas, `working` standing for those of a working order."""
+    if text is None:
+        return None
+    words = frozenset(text.split(","))
+    statuses = (words - {"working"}) | (WORKING_WORDS if "working" in words else frozenset())
+    if not statuses <= STATUSES:
+        raise Refusal(Reason.INVALID_FIELD, "status", f"status must be working or of {', '.join(sorted(STATUSES))}")
+    return statuses

@@ -1,0 +1,108 @@
+"""A gateway of a test's own, in a thread of the test process, beside the whole system's."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import uvloop
+
+from engine.tokens import Identity, issue
+from gateway.app import Gateway, create, serve
+from gateway.server import Server
+from infra.ports import free_ports
+from tests.system import System
+
+LIMIT_S = 30.0
+
+T = TypeVar("T")
+
+
+def eventually(condition: Callable[[], T], limit_s: float = LIMIT_S) -> T:
+    """The first true value of `condition`, asked again and again."""
+    end = time.monotonic() + limit_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"not within {limit_s:g} s: {condition}"
+        time.sleep(0.01)
+
+
+class Running:
+    def __init__(self, system: System, **changes: Any) -> None:
+        """`changes` replace arguments of `gateway.app.create`."""
+        settings = system.settings
+        (self.port,) = free_ports(1)
+        self.secret = system.secret
+        self.ready = threading.Event()
+        arguments: dict[str, Any] = {
+            "engine_address": settings.zeromq,
+            "bootstrap": settings.bootstrap,
+            "dsn": settings.dsn,
+            "redis_url": settings.redis,
+            "secret": system.secret,
+            "token_minutes": 10,
+            "page": Path("/nonexistent"),
+            **changes,
+        }
+        self._app = create(**arguments)
+        self._server = Server(self._app, "127.0.0.1", self.port)
+        self._thread = threading.Thread(target=self._run, name="gateway")
+        self._thread.start()
+        eventually(lambda: self._server.started or not self._thread.is_alive())
+        assert self._server.started
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(self._server, self.gateway, self.ready.set))
+
+    @property
+    def gateway(self) -> Gateway:
+        gateway: Gateway = self._app.state.gateway
+        return gateway
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def wait_ready(self) -> Running:
+        assert self.ready.wait(LIMIT_S), self.get("/api/status").text
+        return self
+
+    def token(self, *accounts: str, role: str = "trader", actor: str = "tester", lifetime_s: int = 600) -> str:
+        return issue(self.secret, Identity(actor, role, accounts), now_s=int(time.time()), lifetime_s=lifetime_s)
+
+    def client(self, *accounts: str, role: str = "trader") -> httpx.Client:
+        """Of a user with these accounts. Close it."""
+        headers = {"Authorization": f"Bearer {self.token(*accounts, role=role)}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=LIMIT_S)
+
+    def get(self, path: str) -> httpx.Response:
+        """Without a token."""
+        return httpx.get(self.url + path, timeout=LIMIT_S)
+
+    def in_loop(self, call: Callable[..., None], *arguments: Any) -> None:
+        """Calls something in the gateway's loop."""
+        assert self.gateway.hub._loop is not None
+        self.gateway.hub._loop.call_soon_threadsafe(call, *arguments)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(LIMIT_S)
+        assert not self._thread.is_alive()
+
+
+@contextmanager
+def running(system: System, **changes: Any) -> Iterator[Running]:
+    gateway = Running(system, **changes)
+    try:
+        yield gateway
+    finally:
+        gateway.stop()
