@@ -1,0 +1,88 @@
+/** The page's one event stream: hands the records of each topic to its store, batched by frame. */
+import type { Api } from "./api";
+import { Frames } from "./frames";
+import type { ServerEvent } from "./sse";
+import { Stream, type StreamState } from "./stream";
+
+/** What a store of one topic takes. Records come in the order of the topic. */
+export interface TopicStore<Message> {
+  /** Everything there is: what was held before is forgotten. */
+  snapshot(records: readonly Message[]): void;
+  /** What followed since, oldest first. */
+  apply(records: readonly Message[]): void;
+}
+
+interface Waiting {
+  snapshot: readonly unknown[] | null;
+  records: unknown[];
+}
+
+export class Feed {
+  state = $state<StreamState>("connecting");
+  detail = $state("");
+
+  private stream: Stream | null = null;
+  private stores: ReadonlyMap<string, TopicStore<never>> = new Map();
+  private waiting = new Map<string, Waiting>();
+  private readonly frames = new Frames(() => this.flush());
+
+  constructor(private readonly api: Api) {
+    addEventListener("online", this.retry);
+    document.addEventListener("visibilitychange", this.retry);
+  }
+
+  /** Starts over with these topics, each with its store; the server begins with a snapshot of every one. */
+  open(stores: ReadonlyMap<string, TopicStore<never>>): void {
+    this.stream?.close();
+    this.stores = stores;
+    this.waiting.clear();
+    this.state = "connecting";
+    const topics = [...stores.keys()].map(encodeURIComponent).join(",");
+    this.stream = new Stream({
+      url: `${this.api.base}/api/stream?topics=${topics}`,
+      headers: this.api.headers,
+      onevent: (event) => this.receive(event),
+      onstate: (state, detail) => {
+        this.state = state;
+        this.detail = detail;
+      },
+      onunauthorized: () => this.api.onunauthorized(),
+    });
+  }
+
+  close(): void {
+    this.stream?.close();
+    this.stream = null;
+    this.frames.close();
+    removeEventListener("online", this.retry);
+    document.removeEventListener("visibilitychange", this.retry);
+  }
+
+  private readonly retry = (): void => {
+    if (!document.hidden) this.stream?.retry();
+  };
+
+  private receive({ event, data }: ServerEvent): void {
+    if (event === "snapshot") {
+      const { topic, records } = JSON.parse(data) as { topic: string; records: unknown[] };
+      this.waiting.set(topic, { snapshot: records, records: [] });
+    } else if (this.stores.has(event)) {
+      const record: unknown = JSON.parse(data);
+      const waiting = this.waiting.get(event);
+      if (waiting === undefined) this.waiting.set(event, { snapshot: null, records: [record] });
+      else waiting.records.push(record);
+    }
+    this.frames.request();
+  }
+
+  private flush(): void {
+    const batches = this.waiting;
+    this.waiting = new Map();
+    for (const [topic, { snapshot, records }] of batches) {
+      const store = this.stores.get(topic) as TopicStore<unknown> | undefined;
+      if (store === undefined) continue;
+      if (snapshot !== null) store.snapshot(snapshot);
+      if (records.length > 0) store.apply(records);
+    }
+  }
+}

@@ -1,0 +1,68 @@
+/** How numbers and times read on screen. */
+import { multiply, rounded, sign } from "./decimals";
+import type { DecimalText, NanosecondText } from "./messages";
+
+const MINUS = "−";
+export const NOTHING = "–";
+
+/** A number exactly as the server wrote it, but for a minus sign that is as wide as a digit. */
+export function exact(text: DecimalText): string {
+  return text.replace("-", MINUS);
+}
+
+/** Digits of the whole part in groups of three. */
+function grouped(text: DecimalText): string {
+  const [whole = "", part] = exact(text).split(".");
+  const groups = whole.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+  return part === undefined ? groups : `${groups}.${part}`;
+}
+
+/** Money to the cent, in groups. */
+export function money(text: DecimalText): string {
+  return grouped(rounded(text, 2));
+}
+
+/** Money to the cent with its sign always written, so that gain and loss never differ by colour alone. */
+export function signedMoney(text: DecimalText): string {
+  const cents = rounded(text, 2);
+  return sign(cents) > 0 ? `+${grouped(cents)}` : grouped(cents);
+}
+
+/** A price that may have more decimals than its tick (an average): two more than the tick's, the rest rounded. */
+export function averagePrice(text: DecimalText, tickPlaces: number): string {
+  const written = text.split(".")[1]?.length ?? 0;
+  return written > tickPlaces + 2 ? rounded(text, tickPlaces + 2) : text;
+}
+
+/** The class that colours a gain or a loss. */
+export function tone(text: DecimalText | null | undefined): "gain" | "loss" | "" {
+  if (text === null || text === undefined) return "";
+  const of = sign(text);
+  return of > 0 ? "gain" : of < 0 ? "loss" : "";
+}
+
+export function notional(price: DecimalText, quantity: DecimalText): string {
+  return money(multiply(price, quantity));
+}
+
+export function milliseconds(ns: NanosecondText): number {
+  return Number(BigInt(ns) / 1_000_000n);
+}
+
+const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+
+/** Hours, minutes and seconds, local time. */
+export function clock(ns: NanosecondText): string {
+  return CLOCK.format(milliseconds(ns));
+}
+
+/** Date and time in full, local, for a tooltip. */
+export function moment(ns: NanosecondText): string {
+  return MOMENT.format(milliseconds(ns));
+}
+
+/** A word of the wire for people: `partially_filled` → `partially filled`. */
+export function word(text: string): string {
+  return text.replaceAll("_", " ");
+}

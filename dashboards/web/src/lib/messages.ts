@@ -1,0 +1,352 @@
+// Written by `python -m infra.typescript` from engine/messages.py. Do not edit.
+
+/** An exact decimal number as text: never parsed into a float except to draw with. */
+export type DecimalText = string;
+/** Nanoseconds since the epoch, UTC, as text: they pass 2^53. */
+export type NanosecondText = string;
+
+export type Side =
+  | "buy"
+  | "sell";
+
+export type OrderType =
+  | "market"
+  | "limit"
+  | "stop"
+  | "stop_limit"
+  | "trailing_stop";
+
+export type TimeInForce =
+  | "day"
+  | "gtc"
+  | "gtd"
+  | "ioc"
+  | "fok"
+  | "opg"
+  | "cls";
+
+export type OrderStatus =
+  | "pending_new"
+  | "new"
+  | "partially_filled"
+  | "filled"
+  | "canceled"
+  | "rejected"
+  | "expired";
+
+export type ExecType =
+  | "new"
+  | "trade"
+  | "canceled"
+  | "replaced"
+  | "rejected"
+  | "expired"
+  | "triggered"
+  | "restated"
+  | "print";
+
+export type Liquidity =
+  | "none"
+  | "maker"
+  | "taker";
+
+export type Source =
+  | "zeromq"
+  | "kafka"
+  | "rest"
+  | "websocket"
+  | "system";
+
+export type Durability =
+  | "journaled"
+  | "synced"
+  | "committed";
+
+export type Outcome =
+  | "accepted"
+  | "rejected"
+  | "duplicate";
+
+export type Reason =
+  | "none"
+  | "malformed"
+  | "missing_field"
+  | "invalid_field"
+  | "unknown_symbol"
+  | "unknown_account"
+  | "unknown_order"
+  | "not_authorized"
+  | "unsupported"
+  | "invalid_quantity"
+  | "quantity_increment"
+  | "invalid_price"
+  | "price_increment"
+  | "price_band"
+  | "duplicate_client_order_id"
+  | "too_late"
+  | "capacity"
+  | "no_liquidity"
+  | "busy";
+
+/** Statuses of an order that can still trade. */
+export const WORKING: readonly OrderStatus[] = ["new", "partially_filled"];
+
+export interface NewOrder {
+  type: "new";
+  account: string;
+  transact_ns?: number;
+  symbol: string;
+  side: Side;
+  quantity: DecimalText;
+  order_type?: OrderType;
+  time_in_force?: TimeInForce;
+  limit_price?: DecimalText | null;
+  stop_price?: DecimalText | null;
+  trail_amount?: DecimalText | null;
+  trail_percent?: DecimalText | null;
+  display_quantity?: DecimalText | null;
+  expires_ns?: number;
+  post_only?: boolean;
+  reduce_only?: boolean;
+  self_trade_prevention?: string | null;
+  client_order_id?: string | null;
+  strategy?: string | null;
+}
+
+/** The order is named by `order_id`, or by the `client_order_id` that it was entered with. */
+export interface Cancel {
+  type: "cancel";
+  account: string;
+  transact_ns?: number;
+  symbol?: string | null;
+  order_id?: string | null;
+  client_order_id?: string | null;
+}
+
+/** The order is named as in `Cancel`; what is not given stays. `quantity` is the whole new quantity, filled part
+ * included. A pure decrease keeps the order's place in its queue; anything else loses it. */
+export interface Replace {
+  type: "replace";
+  account: string;
+  transact_ns?: number;
+  symbol?: string | null;
+  order_id?: string | null;
+  client_order_id?: string | null;
+  quantity?: DecimalText | null;
+  limit_price?: DecimalText | null;
+}
+
+/** Cancels the account's working orders: all, those of one symbol, of one side, or of both. */
+export interface CancelAll {
+  type: "cancel_all";
+  account: string;
+  transact_ns?: number;
+  symbol?: string | null;
+  side?: Side | null;
+}
+
+export type OrderCommand = NewOrder | Cancel | Replace | CancelAll;
+
+/** The latest state of one order: the fold of its execution reports (REST, SSE, Redis; table `orders`). */
+export interface Order {
+  v: number;
+  order_id: string;
+  client_order_id: string;
+  account: string;
+  symbol: string;
+  side: Side | null;
+  order_type: OrderType | null;
+  time_in_force: TimeInForce | null;
+  quantity: DecimalText;
+  limit_price: DecimalText | null;
+  status: OrderStatus;
+  filled_quantity: DecimalText;
+  leaves_quantity: DecimalText;
+  average_price: DecimalText | null;
+  reason: Reason | null;
+  field: string | null;
+  text: string | null;
+  strategy: string | null;
+  source: string;
+  created_ns: NanosecondText;
+  updated_ns: NanosecondText;
+  last_seq: number;
+  last_index: number;
+}
+
+/** Topic `order-events`: an execution report. While an order works, quantity = filled + leaves. */
+export interface OrderEvent {
+  v: number;
+  seq: number;
+  index: number;
+  ts_ns: NanosecondText;
+  transact_ns: NanosecondText;
+  exec_id: string;
+  exec_type: ExecType;
+  order_status: OrderStatus;
+  reason: Reason | null;
+  field: string | null;
+  text: string | null;
+  order_id: string;
+  client_order_id: string;
+  account: string;
+  symbol: string;
+  side: Side | null;
+  order_type: OrderType | null;
+  time_in_force: TimeInForce | null;
+  quantity: DecimalText;
+  limit_price: DecimalText | null;
+  filled_quantity: DecimalText;
+  leaves_quantity: DecimalText;
+  average_price: DecimalText | null;
+  last_quantity: DecimalText | null;
+  last_price: DecimalText | null;
+  liquidity: Liquidity | null;
+  fee: DecimalText | null;
+  strategy: string | null;
+  source: string;
+}
+
+/** Topic `fills`: one side of a trade. `fee` is negative for a rebate. */
+export interface Fill {
+  v: number;
+  fill_id: string;
+  trade_id: string;
+  seq: number;
+  index: number;
+  ts_ns: NanosecondText;
+  transact_ns: NanosecondText;
+  account: string;
+  symbol: string;
+  side: Side;
+  quantity: DecimalText;
+  price: DecimalText;
+  fee: DecimalText;
+  liquidity: Liquidity;
+  order_id: string;
+  client_order_id: string;
+  strategy: string | null;
+}
+
+/** Topic `trades`: the anonymous tape. `hidden` marks a print that did not go through the book. */
+export interface Trade {
+  v: number;
+  trade_id: string;
+  seq: number;
+  index: number;
+  ts_ns: NanosecondText;
+  transact_ns: NanosecondText;
+  symbol: string;
+  price: DecimalText;
+  quantity: DecimalText;
+  aggressor_side: Side | null;
+  hidden: boolean;
+}
+
+/** Topic `books`: the top levels, best first, as (price, quantity, number of orders), after command `seq`. */
+export interface Book {
+  v: number;
+  symbol: string;
+  seq: number;
+  ts_ns: NanosecondText;
+  bids: readonly (readonly [DecimalText, DecimalText, number])[];
+  asks: readonly (readonly [DecimalText, DecimalText, number])[];
+}
+
+/** Topic `positions`: an account's position in one symbol after the fill (`last_seq`, `last_index`).
+ * 
+ * `quantity` is signed. `average_price` is null when flat. `realized_pnl` does not hold the fees. */
+export interface Position {
+  v: number;
+  account: string;
+  symbol: string;
+  quantity: DecimalText;
+  average_price: DecimalText | null;
+  cost: DecimalText;
+  realized_pnl: DecimalText;
+  fees: DecimalText;
+  bought_quantity: DecimalText;
+  sold_quantity: DecimalText;
+  last_price: DecimalText;
+  last_seq: number;
+  last_index: number;
+  ts_ns: NanosecondText;
+}
+
+/** The price that a position was valued at: `source` is `mid` or `last`, `seq` that of the book or trade, and
+ * `position_seq`, `position_index` name the fill up to which the position was counted. */
+export interface Mark {
+  price: DecimalText;
+  source: string;
+  seq: number;
+  position_seq: number;
+  position_index: number;
+  quantity: DecimalText;
+  unrealized_pnl: DecimalText;
+}
+
+/** Topic `pnl`: an account marked to the market. `equity` = deposits + realized + unrealized − fees. */
+export interface Pnl {
+  v: number;
+  account: string;
+  currency: string;
+  deposits: DecimalText;
+  realized_pnl: DecimalText;
+  unrealized_pnl: DecimalText;
+  fees: DecimalText;
+  equity: DecimalText;
+  peak_equity: DecimalText;
+  drawdown: DecimalText;
+  gross_exposure: DecimalText;
+  net_exposure: DecimalText;
+  marks: Readonly<Record<string, Mark>>;
+  last_seq: number;
+  ts_ns: NanosecondText;
+}
+
+/** Topic `instruments` (compact): reference data, as the engine holds it. */
+export interface Instrument {
+  v: number;
+  symbol: string;
+  instrument_id: number;
+  tick_size: DecimalText;
+  lot_size: DecimalText;
+  price_min: DecimalText;
+  price_max: DecimalText;
+  maker_fee_ppm: number;
+  taker_fee_ppm: number;
+  currency: string;
+  description: string;
+  seq: number;
+  ts_ns: NanosecondText;
+}
+
+/** Topic `accounts` (compact): an account and all that was ever paid into it. */
+export interface Account {
+  v: number;
+  account: string;
+  account_id: number;
+  currency: string;
+  deposits: DecimalText;
+  seq: number;
+  ts_ns: NanosecondText;
+}
+
+/** The engine's answer to one command. `seq` is 0 where it was refused before it was sequenced; `field` and `text`
+ * say what was wrong with it. */
+export interface Reply {
+  outcome: Outcome;
+  seq: number;
+  durability: Durability | null;
+  order_id: string | null;
+  client_order_id: string | null;
+  order_status: OrderStatus | null;
+  quantity: DecimalText | null;
+  filled_quantity: DecimalText | null;
+  leaves_quantity: DecimalText | null;
+  average_price: DecimalText | null;
+  affected: number | null;
+  reason: Reason | null;
+  field: string | null;
+  text: string | null;
+}

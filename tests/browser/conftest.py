@@ -1,0 +1,79 @@
+"""Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+
+from engine.client import Client
+from engine.messages import DefineInstrument
+from tests.browser.desk import Desk, OpenDesk
+from tests.browser.line import Line
+from tests.system import System, running_system
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
+    "--disable-sync"
+)
+"""Flags that keep Chromium from asking anything of the network by itself."""
+UNTRADED = DefineInstrument(
+    symbol="QUIET",
+    tick_size=Decimal("0.01"),
+    lot_size=Decimal(1),
+    price_min=Decimal(1),
+    price_max=Decimal(2000),
+    description="Nobody trades it but the tests",
+)
+PATIENCE_MS = 60_000
+"""How long a condition may take to come true on a busy machine."""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no {CHROMIUM}: apt-get install chromium")
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def market(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The whole system with its simulated market; not started where there is no browser to look at it."""
+    with running_system(tmp_path_factory.mktemp("market") / "var", market="simulated", market_rate=100.0) as system:
+        with Client(system.settings.zeromq, system.token(role="service")) as client:
+            assert client.administer(UNTRADED).outcome == "accepted"
+        yield system
+
+
+@pytest.fixture
+def open_desk(chromium: Browser, market: System) -> Iterator[OpenDesk]:
+    contexts: list[BrowserContext] = []
+
+    def open_one(width: int, height: int, *, phone: bool = False, url: str = market.url) -> Desk:
+        context = chromium.new_context(
+            viewport={"width": width, "height": height}, is_mobile=phone, has_touch=phone, locale="en-GB"
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        return Desk(context.new_page(), url)
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def line(market: System) -> Iterator[Line]:
+    """A connection to the gateway that the test can cut."""
+    gateway = urlsplit(market.url)
+    with Line((gateway.hostname or "", gateway.port or 80)) as line:
+        yield line
