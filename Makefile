@@ -1,0 +1,79 @@
+# The two commands that a new machine needs are `make up` and `make test`; `make help` lists all of them.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null \
+	&& echo $$python && break; done)
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
+	--custom-compile-command "make lock" --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help up detach down status test test-unit test-integration test-web test-browser lint format docs lock clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: $(VENV)/.run ## start the whole system; Ctrl-C stops it
+	@$(BIN)/hft up
+
+detach: $(VENV)/.run ## start it in the background
+	@$(BIN)/hft up --detach
+
+down: $(VENV)/.run ## stop it
+	@$(BIN)/hft down
+
+status: $(VENV)/.run ## show its processes
+	@$(BIN)/hft status
+
+test: $(VENV)/.dev ## every test but the browser's: unit tests, then those with the real servers
+	@$(BIN)/python -m pytest -m "not browser"
+
+test-unit: $(VENV)/.dev ## the tests that start no system
+	@$(BIN)/python -m pytest -m "not browser and not integration"
+
+test-integration: $(VENV)/.dev ## the tests that start the whole system
+	@$(BIN)/python -m pytest -m integration
+
+test-web: $(VENV)/.dev ## the page's own checks and unit tests (TypeScript)
+	@$(BIN)/python -m infra.node check test
+
+test-browser: $(VENV)/.dev ## the page in Chromium, against the whole system
+	@$(BIN)/python -m pytest -m browser
+
+lint: $(VENV)/.dev ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.dev ## let ruff format the code and sort the imports
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format .
+
+docs: $(VENV)/.dev ## write the generated pages of docs/
+	@$(BIN)/hft settings --markdown > docs/settings.md
+
+lock: $(VENV)/.dev ## resolve all dependencies anew: requirements*.txt and infra/kafka.lock
+	@$(BIN)/uv pip compile $(LOCK) requirements.in --output-file requirements.txt
+	@$(BIN)/uv pip compile $(LOCK) --constraint requirements.txt requirements-dev.in --output-file requirements-dev.txt
+	@$(BIN)/python -m infra.jars
+
+clean: ## remove the virtual environment and all that was built; the state in ./var stays
+	@rm -rf $(VENV) build *.egg-info dashboards/web/node_modules dashboards/web/dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed and neither was found: install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null \
+		|| { echo "$(PYTHON) is not Python 3.11 or 3.12: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment: install its venv module (Debian: python3-venv)" >&2; exit 1; }
+
+$(VENV)/.run: requirements.txt pyproject.toml | $(VENV)/bin/python
+	@$(BIN)/python infra/install.py requirements.txt 310
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.run
+	@$(BIN)/python infra/install.py requirements-dev.txt 100
+	@touch $@

@@ -1,0 +1,111 @@
+"""The commands of `hft`. Each imports what it needs when it is called, so that all of them start quickly."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from infra.errors import OperatorError
+from infra.recorded import audit, replay
+from infra.settings import load
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hft", message="hft %(version)s")
+def hft() -> None:
+    """A trading system in which every order, fill and position change is a Kafka record."""
+
+
+@hft.command()
+@click.option("--detach", is_flag=True, help="Leave it in the background and return when it is healthy.")
+def up(detach: bool) -> None:
+    """Start the whole system."""
+    settings = load()
+    if detach:
+        from infra.detach import detach as leave
+        from infra.folders import folders
+
+        leave(settings, folders(settings.var), sys.stdout)
+        return
+    from infra.child import configure_logging
+    from infra.launcher import Launcher
+    from infra.progress import for_stream
+
+    configure_logging("warning")
+    launcher = Launcher(settings, for_stream())
+    launcher.install_signals()
+    launcher.run()
+
+
+@hft.command()
+def down() -> None:
+    """Stop the system that runs under this VAR."""
+    from infra.folders import folders
+    from infra.status import down as stop
+
+    click.echo(stop(folders(load().var)))
+
+
+@hft.command()
+@click.pass_context
+def status(context: click.Context) -> None:
+    """Show each process; the exit code is 0 only when all is healthy."""
+    from infra.folders import folders
+    from infra.status import show
+
+    settings = load()
+    context.exit(0 if show(settings, folders(settings.var)) else 1)
+
+
+@hft.command()
+@click.argument("names", nargs=-1)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is added.")
+def logs(names: tuple[str, ...], follow: bool) -> None:
+    """Show the end of the logs, of all or of those NAMED."""
+    from infra.folders import folders
+    from infra.status import logs as print_logs
+
+    try:
+        print_logs(folders(load().var), names, follow=follow, out=sys.stdout)
+    except KeyboardInterrupt:
+        return
+
+
+@hft.command(hidden=True)
+@click.argument("name")
+@click.option("--ready-file", type=click.Path(path_type=Path))
+def run(name: str, ready_file: Path | None) -> None:
+    """Run one service in the foreground (what `hft up` starts its children with)."""
+    from infra import child
+    from infra.services import SERVICES
+
+    if name not in SERVICES:
+        raise OperatorError(f"there is no service {name}: there are {', '.join(SERVICES)}")
+    sys.exit(child.run(name, load(), ready_file))
+
+
+@hft.command()
+@click.option("--account", "accounts", multiple=True, required=True, help="An account it may act for; repeat for more.")
+@click.option("--role", default="trader", show_default=True, help="viewer, trader, risk, admin or service.")
+@click.option("--name", default="token", show_default=True, help="Who is named as the actor of its orders.")
+@click.option("--minutes", type=click.IntRange(min=1), help="How long it is valid [default: HFT_TOKEN_MINUTES].")
+def token(accounts: tuple[str, ...], role: str, name: str, minutes: int | None) -> None:
+    """Print a token for REST, WebSocket and ZeroMQ."""
+    from infra.access import issue_token
+
+    click.echo(issue_token(load(), name, role, accounts, minutes))
+
+
+@hft.command()
+@click.option("--markdown", is_flag=True, help="As docs/settings.md has it.")
+def settings(markdown: bool) -> None:
+    """Print every setting, its value now and what it is."""
+    from infra import reference
+
+    click.echo(reference.markdown() if markdown else reference.text(load()), nl=False)
+
+
+hft.add_command(audit)
+hft.add_command(replay)

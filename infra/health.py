@@ -1,0 +1,71 @@
+"""Whether the servers answer: those of others before we use them, and all of them for `hft status`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import urlopen
+
+from infra import kafka, postgres, redis
+from infra.errors import OperatorError
+from infra.settings import Settings
+
+PATIENCE_S: Final = 10.0
+"""How long a server of somebody else's may take to answer."""
+PROBE_S: Final = 2.0
+
+
+def without_password(url: str) -> str:
+    """A DSN or URL that may be shown."""
+    if "://" not in url:
+        return " ".join(word for word in url.split() if not word.lower().startswith("password"))
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    user = (parts.username or "") + "@" if parts.username else ""
+    return urlunsplit((parts.scheme, user + host, parts.path, "", ""))
+
+
+def require_kafka(bootstrap: str) -> None:
+    """Raises `OperatorError` where nobody answers; so do the two below."""
+    _require(kafka.Probe(bootstrap, PROBE_S), f"Kafka at {bootstrap}", "HFT_KAFKA_BOOTSTRAP")
+
+
+def require_postgres(dsn: str) -> None:
+    _require(postgres.Probe(dsn), f"Postgres at {without_password(dsn)}", "HFT_POSTGRES_DSN")
+
+
+def require_redis(url: str) -> None:
+    _require(redis.Probe(url), f"Redis at {without_password(url)}", "HFT_REDIS_URL")
+
+
+def _require(probe: Callable[[], bool], what: str, setting: str) -> None:
+    limit = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            if probe():
+                return
+        except ValueError as error:
+            raise OperatorError(f"{what}: {error}: set {setting}") from None
+        if time.monotonic() > limit:
+            raise OperatorError(f"{what} does not answer: start it, or set {setting} (empty starts our own)")
+        time.sleep(0.2)
+
+
+def gateway_answers(settings: Settings) -> bool:
+    try:
+        with urlopen(f"{settings.gateway}/healthz", timeout=PROBE_S) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def probes(settings: Settings) -> dict[str, Callable[[], bool]]:
+    """For each service that has a door, whether it answers there now."""
+    return {
+        "kafka": kafka.Probe(settings.bootstrap, PROBE_S),
+        "postgres": postgres.Probe(settings.dsn),
+        "redis": redis.Probe(settings.redis),
+        "gateway": lambda: gateway_answers(settings),
+    }

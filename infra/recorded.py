@@ -1,0 +1,137 @@
+"""`hft replay` and `hft audit`: the commands that feed recorded days in and check what came out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from infra.errors import OperatorError
+from infra.settings import Settings, load
+
+T = TypeVar("T")
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class Speed(click.ParamType):
+    """A multiple of real time, or `max` (None)."""
+
+    name = "N|max"
+
+    def convert(self, value: object, param: click.Parameter | None, context: click.Context | None) -> float | None:
+        if value is None or isinstance(value, float) or value == "max":
+            return None if value == "max" else value  # type: ignore[return-value]
+        try:
+            speed = float(str(value))
+        except ValueError:
+            speed = 0.0
+        if not 0 < speed < float("inf"):
+            self.fail(f"{value} is neither a positive number nor max", param, context)
+        return speed
+
+
+@click.command()
+@click.option("--lobster", "messages", type=FILE, help="A LOBSTER message file, or its zip with both files.")
+@click.option("--book", type=FILE, help="The LOBSTER order book file that belongs to it.")
+@click.option("--speed", type=Speed(), default="max", show_default=True, help="Multiple of real time.")
+@click.option("--symbol", help="Symbol to trade it as [default: that of the file's name].")
+@click.option("--offline", is_flag=True, help="On a matcher of its own instead of the running system.")
+@click.option("--dbn", "dbn", type=FILE, help="A Databento MBO file; more may follow. Applied without matching.")
+@click.argument("more", nargs=-1, type=FILE)
+def replay(
+    messages: Path | None,
+    book: Path | None,
+    speed: float | None,
+    symbol: str | None,
+    offline: bool,
+    dbn: Path | None,
+    more: tuple[Path, ...],
+) -> None:
+    """Replay a recorded day (LOBSTER through the matcher, DBN onto a book) and compare it with the file."""
+    if (messages is None) == (dbn is None):
+        raise click.UsageError("give --lobster MESSAGES.csv --book ORDERBOOK.csv, or --dbn FILE…")
+    if dbn is not None:
+        _replay_dbn((dbn, *more))
+        return
+    if more:
+        raise click.UsageError(f"--lobster takes one file, {more[0]} is too much")
+    assert messages is not None
+    _replay_lobster(load(), messages, book, speed, symbol, offline)
+
+
+def _replay_lobster(
+    settings: Settings, messages: Path, book: Path | None, speed: float | None, symbol: str | None, offline: bool
+) -> None:
+    from infra.folders import folders
+    from infra.secrets import jwt_secret
+    from streams.feeds import lobster
+
+    secret = None if offline else jwt_secret(settings.jwt_secret, folders(settings.var).secrets)
+
+    def play(progress: Callable[[int, int], None]) -> lobster.Result:
+        return lobster.replay(
+            messages,
+            book,
+            symbol=symbol,
+            speed=speed,
+            address=None if offline else settings.zeromq,
+            secret=secret,
+            progress=progress,
+        )
+
+    try:
+        result = _with_progress("replay", play)
+    except (lobster.LobsterError, TimeoutError) as error:
+        raise OperatorError(f"{error}") from None
+    click.echo(result.report())
+    sys.exit(0 if result.ok else 1)
+
+
+def _replay_dbn(files: tuple[Path, ...]) -> None:
+    from streams.feeds import dbn
+
+    try:
+        result = _with_progress("replay", lambda progress: dbn.replay(files, progress))
+    except dbn.DbnError as error:
+        raise OperatorError(f"{error}") from None
+    click.echo(result.report())
+    sys.exit(0 if result.ok else 1)
+
+
+def _with_progress(what: str, work: Callable[[Callable[[int, int], None]], T]) -> T:
+    from infra.progress import for_stream
+
+    with for_stream(sys.stderr).step(what) as step:
+        result = work(lambda done, total: step.share("playing", done, total, f"{total:,}"))
+        step.done("done")
+        return result
+
+
+@click.command()
+@click.option("--from-topics", is_flag=True, required=True, help="From `fills`, `trades` and `books` alone.")
+@click.option(
+    "--settle",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    show_default=True,
+    help="Seconds to wait at most until the topics stand still.",
+)
+def audit(from_topics: bool, settle: float) -> None:
+    """Recompute every position and P&L from the topics, and compare them with the published ones."""
+    from confluent_kafka import KafkaException
+
+    from streams import audit as auditor
+
+    bootstrap = load().bootstrap
+    try:
+        result = auditor.from_topics(bootstrap, settle_s=settle)
+    except KafkaException as error:
+        cause = error.args[0].str()
+        raise OperatorError(
+            f"Kafka at {bootstrap}: {cause}: hft up starts it, HFT_KAFKA_BOOTSTRAP names another"
+        ) from None
+    click.echo(result.report())
+    sys.exit(0 if result.ok else 1)

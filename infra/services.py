@@ -1,0 +1,130 @@
+"""The table of our own processes: what each is called, when it stops, and how `hft run NAME` calls it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+from infra.folders import Folders, folders
+from infra.node import PAGE
+from infra.process import Program
+from infra.secrets import jwt_secret
+from infra.settings import Settings
+
+STAGE_SERVERS: Final = 0
+STAGE_ENGINE: Final = 1
+STAGE_STREAMS: Final = 2
+STAGE_GATEWAY: Final = 3
+STAGE_MARKET: Final = 4
+
+COMPILE_LIMIT_S: Final = 300.0
+"""The first start of the engine compiles the matcher."""
+COMPILE_NOTICE_S: Final = 3.0
+"""An engine that is not ready after this long is compiling."""
+
+
+class Service(NamedTuple):
+    module: str
+    """Whose `run` it is."""
+    stage: int
+    arguments: Callable[[Settings, Folders], dict[str, Any]]
+    start_limit_s: float = 120.0
+
+
+def _secret(settings: Settings, where: Folders) -> str:
+    return jwt_secret(settings.jwt_secret, where.secrets)
+
+
+SERVICES: Final[Mapping[str, Service]] = {
+    "engine": Service(
+        "engine.server",
+        STAGE_ENGINE,
+        lambda settings, where: {
+            "address": settings.zeromq,
+            "journal": where.journal,
+            "bootstrap": settings.bootstrap,
+            "secret": _secret(settings, where),
+            "instruments": settings.instruments,
+            "max_orders": settings.max_orders,
+        },
+        COMPILE_LIMIT_S,
+    ),
+    "publisher": Service(
+        "engine.publisher",
+        STAGE_STREAMS,
+        lambda settings, where: {
+            "journal": where.journal,
+            "bootstrap": settings.bootstrap,
+            "max_orders": settings.max_orders,
+        },
+        COMPILE_LIMIT_S,
+    ),
+    "streams": Service(
+        "streams.app",
+        STAGE_STREAMS,
+        lambda settings, where: {"bootstrap": settings.bootstrap, "data": where.streams},
+    ),
+    "sink-postgres": Service(
+        "streams.sinks.postgres",
+        STAGE_STREAMS,
+        lambda settings, where: {"bootstrap": settings.bootstrap, "dsn": settings.dsn},
+    ),
+    "sink-redis": Service(
+        "streams.sinks.redis",
+        STAGE_STREAMS,
+        lambda settings, where: {"bootstrap": settings.bootstrap, "url": settings.redis},
+    ),
+    "gateway": Service(
+        "gateway.app",
+        STAGE_GATEWAY,
+        lambda settings, where: {
+            "host": settings.host,
+            "port": settings.gateway_port,
+            "engine_address": settings.zeromq,
+            "bootstrap": settings.bootstrap,
+            "dsn": settings.dsn,
+            "redis_url": settings.redis,
+            "secret": _secret(settings, where),
+            "token_minutes": settings.token_minutes,
+            "page": PAGE / "dist",
+        },
+    ),
+    "market": Service(
+        "streams.feeds.simulated",
+        STAGE_MARKET,
+        lambda settings, where: {
+            "engine_address": settings.zeromq,
+            "secret": _secret(settings, where),
+            "instruments": settings.instruments,
+            "seed": settings.market_seed,
+            "rate": settings.market_rate,
+        },
+    ),
+}
+
+
+def run(name: str, settings: Settings, ready: Callable[[], None]) -> None:
+    """Runs a service in this process until it is told to stop. Only its own modules are imported."""
+    service = SERVICES[name]
+    arguments = service.arguments(settings, folders(settings.var))
+    import_module(service.module).run(**arguments, ready=ready)
+
+
+def program(name: str, settings: Settings, where: Folders) -> Program:
+    """The service as a child of the launcher."""
+    mark = where.mark(name)
+
+    def forget() -> None:
+        mark.unlink(missing_ok=True)
+
+    return Program(
+        name=name,
+        command=(sys.executable, "-m", "infra.cli", "run", name, "--ready-file", str(mark)),
+        log=where.log(name),
+        environment=settings.environment(),
+        prepare=forget,
+        probe=mark.exists,
+        start_limit_s=SERVICES[name].start_limit_s,
+    )

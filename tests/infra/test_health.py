@@ -1,0 +1,40 @@
+"""Servers that a setting names and that are not there."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra import health
+from infra.errors import OperatorError
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("kafka_bootstrap", "127.0.0.1:9", "Kafka at 127.0.0.1:9 does not answer"),
+        (
+            "postgres_dsn",
+            "postgresql://me:hush@127.0.0.1:9/hft",
+            "Postgres at postgresql://me@127.0.0.1:9/hft does not answer",
+        ),
+        ("redis_url", "redis://:hush@127.0.0.1:9/0", "Redis at redis://127.0.0.1:9/0 does not answer"),
+    ],
+)
+def test_a_named_server_that_is_not_there(setting: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "PATIENCE_S", 0.0)
+    require = {"kafka_bootstrap": health.require_kafka, "postgres_dsn": health.require_postgres}
+    with pytest.raises(OperatorError) as failure:
+        require.get(setting, health.require_redis)(value)
+    assert str(failure.value) == f"{said}: start it, or set HFT_{setting.upper()} (empty starts our own)"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:hush@host:5432/db?sslmode=require", "postgresql://me@host:5432/db"),
+        ("host=h dbname=d password=hush user=me", "host=h dbname=d user=me"),
+        ("rediss://:hush@host:6380/1", "rediss://host:6380/1"),
+    ],
+)
+def test_no_password_is_shown(url: str, shown: str) -> None:
+    assert health.without_password(url) == shown
