@@ -108,6 +108,19 @@ def by_kafka(system: System, order: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
+def resting(account: str) -> dict[str, Any]:
+    """An order far below the market, with an id of its own."""
+    return {
+        "type": "new",
+        "account": account,
+        "client_order_id": uuid.uuid4().hex,
+        "symbol": "AAPL",
+        "side": "buy",
+        "quantity": "1",
+        "limit_price": "150.00",
+    }
+
+
 WAYS: list[Callable[[System, dict[str, Any]], dict[str, Any]]] = [by_rest, by_zeromq, by_kafka]
 
 
@@ -250,15 +263,7 @@ def test_a_bad_order_is_told_its_field(
     field: str,
     reason: str,
 ) -> None:
-    order = {
-        "type": "new",
-        "account": account,
-        "client_order_id": uuid.uuid4().hex,
-        "symbol": "AAPL",
-        "side": "buy",
-        "quantity": "1",
-        "limit_price": "150.00",
-    }
+    order = resting(account)
     answer = way(system, order | change)
     assert (answer["field"], answer["reason"]) == (field, reason)
 
@@ -267,15 +272,7 @@ def test_a_bad_order_is_told_its_field(
 def test_the_same_id_with_another_content_is_refused(
     system: System, account: str, tap: Tap, way: Callable[[System, dict[str, Any]], dict[str, Any]]
 ) -> None:
-    order = {
-        "type": "new",
-        "account": account,
-        "client_order_id": uuid.uuid4().hex,
-        "symbol": "AAPL",
-        "side": "buy",
-        "quantity": "1",
-        "limit_price": "150.00",
-    }
+    order = resting(account)
     way(system, order)
     way(system, order | {"quantity": "2"})
     event = tap.find("order-events", client_order_id=order["client_order_id"], exec_type="rejected")
