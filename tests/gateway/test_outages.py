@@ -200,10 +200,14 @@ def test_an_engine_that_restarts_is_found_again(
     system: System, gateway: Running, trader: httpx.Client, symbol: str
 ) -> None:
     before = place(trader, symbol)["order_id"]
+    killed = system.service("engine").pid
     system.kill("engine")
-    eventually(lambda: not healthy(gateway)["engine"])
-    eventually(lambda: healthy(gateway)["engine"], limit_s=120)
-    after = place(trader, symbol)["order_id"]
+    eventually(lambda: system.service("engine").pid not in (killed, None))
+    again = body(symbol, client_order_id="again")  # the same order, however often it takes
+    eventually(lambda: trader.post("/api/order", json=again).is_success, limit_s=120)
+    eventually(lambda: healthy(gateway)["engine"])
+    after = working(trader)[0]
+    assert int(after) > int(before)
     assert working(trader) == [after, before]
 
 
