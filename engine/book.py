@@ -1,8 +1,9 @@
 """The order book: price levels with first-in-first-out queues, for every instrument, in preallocated arrays.
 
-An instrument's prices are the `LEVELS` ticks from its `price_min`; a *level* is a tick's place in that band. Each level
-has a queue, linked through the order pool; a three-level bitmap a side finds the next occupied level. Slot 0 of the
-pool is "none". Functions here know nothing of accounts, commands or reports: `matching` does.
+An instrument's prices are the `LEVELS` ticks from its `price_min`; a *level* is a tick's place in that band. An
+instrument has four sorted queues: bids, asks, and the stops of buyers and of sellers. Each level has a list, linked
+through the order pool; a three-level bitmap a queue finds the next occupied level. Slot 0 of the pool is "none".
+Functions here know nothing of accounts, commands or reports: `matching` does.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.jit import compiled, entry, inlined, leading_zeros, trailing_zeros
+from engine.orders import ICEBERG, ORDER, TERMS, aligned
 from engine.words import Side
 
 LEVELS: Final = 1 << 18
@@ -22,6 +24,13 @@ SUMMARY: Final = WORDS
 ROOT: Final = WORDS + (WORDS >> 6)
 """Its third layer: one word."""
 BITMAP: Final = ROOT + 1
+
+BIDS: Final = 0
+ASKS: Final = 1
+BUY_STOPS: Final = 2
+SELL_STOPS: Final = 3
+QUEUES: Final = 4
+"""Side − 1 is an order's queue in the book, side + 1 that among the stops."""
 
 BUY: Final = int(Side.BUY)
 SELL: Final = int(Side.SELL)
@@ -34,42 +43,26 @@ ONE = np.uint64(1)
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 NOTHING = np.uint64(0)
 
-ORDER: Final = np.dtype(
-    [
-        ("prev", "<u4"),
-        ("next", "<u4"),  # also links the free slots
-        ("leaves", "<i8"),  # lots; 0 = the slot is free
-        ("quantity", "<i8"),  # lots
-        ("notional", "<i8"),  # ticks × lots traded so far
-        ("order_id", "<u8"),
-        ("level", "<u4"),
-        ("account", "<u4"),
-        ("instrument", "<u4"),
-        ("client", "<u4"),  # its record among the client order ids
-        ("side", "u1"),
-        ("order_type", "u1"),
-        ("time_in_force", "u1"),
-        ("source", "u1"),
-        ("pad", "<u4"),
-    ]
-)
-"""A working order: one cache line."""
-
 INSTRUMENT: Final = np.dtype(
     [
         ("base", "<i8"),  # ticks at level 0
         ("levels", "<i8"),  # levels in the band
-        ("best_bid", "<i8"),  # level, NO_BID where there is none
-        ("best_ask", "<i8"),  # level, NO_ASK where there is none
-        ("bid_orders", "<i8"),
-        ("ask_orders", "<i8"),
         ("money", "<i8"),  # money units of a tick × lot
-        ("maker_fee_ppm", "<i8"),
-        ("taker_fee_ppm", "<i8"),
         ("max_quantity", "<i8"),  # lots
         ("last_price", "<i8"),  # ticks of the last trade, 0 before the first
+        ("maker_fee_ppm", "<i4"),
+        ("taker_fee_ppm", "<i4"),
+        ("phase", "<u4"),
+        ("phase_before_halt", "<u4"),
+        ("activation_head", "<u4"),  # slots
+        ("activation_tail", "<u4"),
+        ("trailing_head", "<u4"),  # slots of the trailing stops among the stops, by order number
+        ("trailing_tail", "<u4"),
+        ("day_ends_ns", "<i8"),  # 0 = no end is known
+        ("pad", "S40"),
     ]
 )
+"""128 bytes."""
 
 
 class Books(NamedTuple):
@@ -77,12 +70,16 @@ class Books(NamedTuple):
 
     instruments: NDArray[Any]
     """INSTRUMENT, by number from 1."""
+    best: NDArray[np.int64]
+    """(instrument, queue): the level that comes first; NO_BID or NO_ASK where the queue is empty."""
     queues: NDArray[np.uint32]
-    """(instrument, side − 1, level, HEAD | TAIL): slots."""
+    """(instrument, queue, level, HEAD | TAIL): slots."""
     bitmaps: NDArray[np.uint64]
-    """(instrument, side − 1, BITMAP)."""
+    """(instrument, queue, BITMAP)."""
     orders: NDArray[Any]
     """ORDER: the pool."""
+    terms: NDArray[Any]
+    """TERMS, by the same slots."""
     pool: NDArray[np.int64]
     """[first free slot, orders in use, slots ever used]."""
 
@@ -94,16 +91,35 @@ USED: Final = 2
 
 def allocate(instruments: int, max_orders: int) -> Books:
     """Arrays for that many instruments (numbered from 1) and working orders; untouched pages cost no memory."""
-    table = np.zeros(instruments + 1, INSTRUMENT)
-    table["best_bid"] = NO_BID
-    table["best_ask"] = NO_ASK
+    best = np.empty((instruments + 1, QUEUES), np.int64)
+    best[:] = (NO_BID, NO_ASK, NO_ASK, NO_BID)
     return Books(
-        instruments=table,
-        queues=np.zeros((instruments + 1, 2, LEVELS, 2), np.uint32),
-        bitmaps=np.zeros((instruments + 1, 2, BITMAP), np.uint64),
-        orders=np.zeros(max_orders + 1, ORDER),
+        instruments=aligned((instruments + 1,), INSTRUMENT),
+        best=best,
+        queues=np.zeros((instruments + 1, QUEUES, LEVELS, 2), np.uint32),
+        bitmaps=np.zeros((instruments + 1, QUEUES, BITMAP), np.uint64),
+        orders=aligned((max_orders + 1,), ORDER),
+        terms=aligned((max_orders + 1,), TERMS),
         pool=np.zeros(3, np.int64),
     )
+
+
+def grown(old: Books, instruments: int) -> Books:
+    """The same books in arrays for more instruments."""
+    wider = allocate(instruments, 0)
+    known = len(old.instruments)
+    wider.instruments[:known] = old.instruments
+    wider.best[:known] = old.best
+    for instrument, queue in np.argwhere(old.bitmaps[:, :, ROOT]):  # the others are all zeros
+        wider.bitmaps[instrument, queue] = old.bitmaps[instrument, queue]
+        wider.queues[instrument, queue] = old.queues[instrument, queue]
+    return wider._replace(orders=old.orders, terms=old.terms, pool=old.pool)
+
+
+@inlined
+def falls(queue: int) -> bool:
+    """Whether the highest level of the queue comes first."""
+    return queue == BIDS or queue == SELL_STOPS
 
 
 # ------------------------------------------------------------------------------------------------------- bitmap
@@ -131,7 +147,7 @@ def unmark(bits: Any, level: int) -> None:
             bits[ROOT] &= ~(ONE << np.uint64(group))
 
 
-@compiled
+@inlined
 def next_above(bits: Any, level: int) -> int:
     """Lowest occupied level at or above `level`, NO_ASK where there is none."""
     if level >= LEVELS:
@@ -152,7 +168,7 @@ def next_above(bits: Any, level: int) -> int:
     return (word << 6) + trailing_zeros(bits[word])
 
 
-@compiled
+@inlined
 def next_below(bits: Any, level: int) -> int:
     """Highest occupied level at or below `level`, NO_BID where there is none."""
     if level < 0:
@@ -176,7 +192,7 @@ def next_below(bits: Any, level: int) -> int:
 # -------------------------------------------------------------------------------------------------- pool and queues
 
 
-@compiled
+@inlined
 def take_slot(books: Books) -> int:
     """A free slot, 0 where the pool is full."""
     pool = books.pool
@@ -192,7 +208,7 @@ def take_slot(books: Books) -> int:
     return slot
 
 
-@compiled
+@inlined
 def give_slot(books: Books, slot: int) -> None:
     books.orders["leaves"][slot] = 0
     books.orders["next"][slot] = books.pool[FREE]
@@ -200,40 +216,34 @@ def give_slot(books: Books, slot: int) -> None:
     books.pool[LIVE] -= 1
 
 
-@compiled
-def append(books: Books, slot: int) -> None:
-    """Puts an order, whose instrument, side and level are set, at the end of its level's queue."""
+@inlined
+def append(books: Books, slot: int, queue: int) -> None:
+    """Puts an order, whose instrument and level are set, at the end of its level in the queue."""
     orders = books.orders
-    instrument = orders["instrument"][slot]
-    side = orders["side"][slot]
+    instrument = np.int64(orders["instrument"][slot])
     level = np.int64(orders["level"][slot])
     queues = books.queues
-    last = queues[instrument, side - 1, level, TAIL]
+    last = queues[instrument, queue, level, TAIL]
     orders["prev"][slot] = last
     orders["next"][slot] = 0
-    queues[instrument, side - 1, level, TAIL] = slot
+    queues[instrument, queue, level, TAIL] = slot
     if last != 0:
         orders["next"][last] = slot
-    else:
-        queues[instrument, side - 1, level, HEAD] = slot
-        mark(books.bitmaps[instrument, side - 1], level)
-        if side == BUY:
-            if level > books.instruments["best_bid"][instrument]:
-                books.instruments["best_bid"][instrument] = level
-        elif level < books.instruments["best_ask"][instrument]:
-            books.instruments["best_ask"][instrument] = level
-    if side == BUY:
-        books.instruments["bid_orders"][instrument] += 1
-    else:
-        books.instruments["ask_orders"][instrument] += 1
+        return
+    queues[instrument, queue, level, HEAD] = slot
+    mark(books.bitmaps[instrument, queue], level)
+    if falls(queue):
+        if level > books.best[instrument, queue]:
+            books.best[instrument, queue] = level
+    elif level < books.best[instrument, queue]:
+        books.best[instrument, queue] = level
 
 
-@compiled
-def unlink(books: Books, slot: int) -> None:
-    """Takes an order out of its queue; its slot stays taken."""
+@inlined
+def unlink(books: Books, slot: int, queue: int) -> None:
+    """Takes an order out of the queue; its slot stays taken."""
     orders = books.orders
-    instrument = orders["instrument"][slot]
-    side = orders["side"][slot]
+    instrument = np.int64(orders["instrument"][slot])
     level = np.int64(orders["level"][slot])
     before = orders["prev"][slot]
     after = orders["next"][slot]
@@ -241,43 +251,55 @@ def unlink(books: Books, slot: int) -> None:
     if before != 0:
         orders["next"][before] = after
     else:
-        queues[instrument, side - 1, level, HEAD] = after
+        queues[instrument, queue, level, HEAD] = after
     if after != 0:
         orders["prev"][after] = before
     else:
-        queues[instrument, side - 1, level, TAIL] = before
+        queues[instrument, queue, level, TAIL] = before
     if before == 0 and after == 0:
-        bits = books.bitmaps[instrument, side - 1]
+        bits = books.bitmaps[instrument, queue]
         unmark(bits, level)
-        if side == BUY:
-            if level == books.instruments["best_bid"][instrument]:
-                books.instruments["best_bid"][instrument] = next_below(bits, level)
-        elif level == books.instruments["best_ask"][instrument]:
-            books.instruments["best_ask"][instrument] = next_above(bits, level)
-    if side == BUY:
-        books.instruments["bid_orders"][instrument] -= 1
-    else:
-        books.instruments["ask_orders"][instrument] -= 1
+        if level == books.best[instrument, queue]:
+            if falls(queue):
+                books.best[instrument, queue] = next_below(bits, level)
+            else:
+                books.best[instrument, queue] = next_above(bits, level)
+
+
+@compiled
+def append_cold(books: Books, slot: int, queue: int) -> None:
+    """`append`, called rather than copied."""
+    append(books, slot, queue)
+
+
+@compiled
+def unlink_cold(books: Books, slot: int, queue: int) -> None:
+    """`unlink`, called rather than copied."""
+    unlink(books, slot, queue)
+
+
+@inlined
+def shown_lots(books: Books, slot: int) -> int:
+    """Lots of a resting order that others see."""
+    if books.orders["traits"][slot] & ICEBERG:
+        return books.terms["shown"][slot]
+    return books.orders["leaves"][slot]
 
 
 @entry
 def depth(books: Books, instrument: int, side: int, out: Any) -> int:
-    """Fills `out` (n, 3) with price ticks, lots and orders of the best n levels; returns how many there are."""
+    """Fills `out` (n, 3) with price ticks, shown lots and orders of the best n levels; returns how many there are."""
     bits = books.bitmaps[instrument, side - 1]
-    orders = books.orders
-    if side == BUY:
-        level = books.instruments["best_bid"][instrument]
-    else:
-        level = books.instruments["best_ask"][instrument]
+    level = books.best[instrument, side - 1]
     count = 0
     while count < out.shape[0] and 0 <= level < LEVELS:
         quantity = 0
         number = 0
-        slot = books.queues[instrument, side - 1, level, HEAD]
+        slot = np.int64(books.queues[instrument, side - 1, level, HEAD])
         while slot != 0:
-            quantity += orders["leaves"][slot]
+            quantity += shown_lots(books, slot)
             number += 1
-            slot = orders["next"][slot]
+            slot = np.int64(books.orders["next"][slot])
         out[count, 0] = books.instruments["base"][instrument] + level
         out[count, 1] = quantity
         out[count, 2] = number
@@ -301,14 +323,14 @@ def place(books: Books, instrument: int, side: int, level: int, quantity: int, o
         orders["leaves"][slot] = quantity
         orders["quantity"][slot] = quantity
         orders["order_id"][slot] = order_id
-        append(books, slot)
+        append(books, slot, side - 1)
     return slot
 
 
 @entry
 def remove(books: Books, slot: int) -> None:
     """Takes a resting order off the book."""
-    unlink(books, slot)
+    unlink(books, slot, np.int64(books.orders["side"][slot]) - 1)
     give_slot(books, slot)
 
 

@@ -4,8 +4,10 @@
         [reply] = client.submit([NewOrder(account="demo", symbol="AAPL", side="buy", quantity=Decimal(10),
                                           limit_price=Decimal("190.00"))])
 
-Commands are turned into ticks and lots here, by the same code as at every door, and travel as binary records. A reply
-that does not come in time raises TimeoutError: the order may or may not be there, and `status` tells.
+Commands are turned into ticks and lots here, by the same code as at every door, and travel as binary records. Nothing
+is kept for an engine that is away: a command that could not be sent in time raises TimeoutError and never goes out, and
+one that the engine finds too late in its queue is refused there. A reply that does not come in time raises TimeoutError
+too: the order may or may not be there, and `status` tells.
 """
 
 from __future__ import annotations
@@ -13,180 +15,129 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-import uuid
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-import msgspec
-import numpy as np
 import zmq
 import zmq.asyncio
 from numpy.typing import NDArray
 
-from engine import frames, replies
-from engine.decode import decode
-from engine.layout import COMMAND
-from engine.messages import (
-    AdministrativeCommand,
-    Book,
-    Cancel,
-    DefineInstrument,
-    NewOrder,
-    OrderCommand,
-    OrderState,
-    Replace,
-    Reply,
-    Session,
-    as_json,
-)
+from engine import answers, frames
+from engine.answers import in_json, in_records, must_log_in, request
+from engine.directory import Directory, prepare
+from engine.messages import AdministrativeCommand, Book, OrderCommand, OrderState, Reply, Session, as_json
 from engine.refusal import Refusal
-from engine.registry import AccountEntry, Accounts, InstrumentEntry, Instruments, max_quantity
-from engine.units import Scale
-from engine.words import FrameKind, Reason, Source
+from engine.words import Durability, FrameKind, Reason, Source
 
 REFRESH_SECONDS: Final = 1.0
 """A name that is not known is asked for again at most this often."""
-NOT_KNOWN: Final = frozenset({Reason.UNKNOWN_ACCOUNT, Reason.UNKNOWN_SYMBOL})
-LOG_IN_FIRST: Final = "log in first"
-PING: Final = b'{"type":"ping"}'
+MOST_UNSENT: Final = 1000
+"""Messages that may wait for the connection to take them."""
+MOST_REPORTS: Final = 10_000
+"""Frames of reports that wait to be read; then the oldest is lost, which the numbers of the next show."""
+HEARTBEAT_MS: Final = 1000
+SILENCE_MS: Final = 3000
+"""An engine whose machine does not answer ZMTP's heartbeats for this long counts as away."""
 
 
-class Pong(msgspec.Struct):
-    """The answer to a ping."""
+class Reports(NamedTuple):
+    """A frame of a drop copy."""
 
-    last_seq: int
-
-
-class Directory:
-    """The names and numbers that a session was given."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.instruments = Instruments()
-        self.accounts = Accounts()
-        for listed in sorted(session.instruments, key=lambda item: item.instrument_id):
-            definition = msgspec.convert(
-                {"type": "instrument", **{f: getattr(listed, f) for f in DefineInstrument.__struct_fields__}},
-                DefineInstrument,
-            )
-            scale = Scale(definition.tick_size, definition.lot_size)
-            low, high = scale.ticks(definition.price_min), scale.ticks(definition.price_max)
-            most = max_quantity(high, scale.money_per_tick_lot)
-            self.instruments.put(
-                InstrumentEntry(listed.instrument_id, definition, scale, low, high, most, listed.seq, listed.ts_ns)
-            )
-        for account, number in sorted(session.account_ids.items(), key=lambda item: item[1]):
-            self.accounts.put(AccountEntry(number, account, "", 0, 0, 0))
-
-
-class Prepared(NamedTuple):
-    """Commands on their way: the records that go to the engine, and what those that stay behind are answered."""
-
+    account: int
+    """Its number."""
+    first: int
+    """Number of the first report; a gap to the last frame's end means that some were lost."""
+    second: int
     records: NDArray[Any]
-    places: list[int]
-    answers: list[Reply | None]
-    client_order_ids: list[str | None]
-
-    def merge(self, received: NDArray[Any], instruments: Instruments) -> list[Reply]:
-        """All answers, in the order of the commands."""
-        answers = list(self.answers)
-        for place, record in zip(self.places, received, strict=True):
-            answers[place] = replies.in_words(record, instruments, self.client_order_ids[place])
-        return [answer for answer in answers if answer is not None]
-
-
-def prepare(
-    commands: Sequence[OrderCommand], directory: Directory, actor: str | None, source: Source | None
-) -> Prepared:
-    """Encodes commands. A new order without a client_order_id is given one, so that a repeat is safe."""
-    records: list[NDArray[Any]] = []
-    places: list[int] = []
-    answers: list[Reply | None] = []
-    ids: list[str | None] = []
-    for place, command in enumerate(commands):
-        if isinstance(command, NewOrder) and command.client_order_id is None:
-            command = msgspec.structs.replace(command, client_order_id=uuid.uuid4().hex)
-        ids.append(command.client_order_id if isinstance(command, NewOrder | Cancel | Replace) else None)
-        try:
-            record = decode(command, directory.instruments, directory.accounts)
-        except Refusal as refusal:
-            answers.append(replies.refused(refusal, ids[-1]))
-            continue
-        record["actor"] = (actor or "").encode()[:20]
-        record["source"] = int(source) if source is not None else 0
-        records.append(record)
-        places.append(place)
-        answers.append(None)
-    joined = np.concatenate(records) if records else np.zeros(0, COMMAND)
-    return Prepared(joined, places, answers, ids)
-
-
-def needs_refresh(prepared: Prepared) -> bool:
-    """Whether a name was not known here, that the engine may have learnt since the login."""
-    words = {reason.wire for reason in NOT_KNOWN}
-    return any(answer is not None and answer.reason in words for answer in prepared.answers)
-
-
-def in_json(payload: bytes, kind: Any) -> Any:
-    """A JSON answer of the type that was asked for. Raises `Refusal` where the engine refused."""
-    try:
-        fields = msgspec.json.decode(payload)
-    except msgspec.DecodeError:
-        raise Refusal(Reason.MALFORMED, "", "the engine's answer is no JSON") from None
-    if isinstance(fields, dict) and fields.get("outcome") == "rejected":
-        answer = msgspec.convert(fields, Reply)
-        if kind is not Reply or answer.reason == Reason.NOT_AUTHORIZED.wire:
-            raise Refusal(Reason[(answer.reason or "malformed").upper()], answer.field or "", answer.text or "")
-    return msgspec.convert(fields, kind)
-
-
-def must_log_in(payload: bytes) -> bool:
-    """Whether the engine has forgotten the session (it was started anew): nothing was sequenced."""
-    return frames.is_json(payload) and LOG_IN_FIRST.encode() in payload
-
-
-def in_records(payload: bytes) -> NDArray[Any]:
-    """The REPLY records of an answer. Raises `Refusal` where the engine refused the frame."""
-    if frames.is_json(payload):
-        in_json(payload, dict)
-        raise Refusal(Reason.MALFORMED, "", "the engine answered records with JSON")
-    return frames.decode_replies(payload)[1]
-
-
-def status_request(account: str, client_order_id: str | None, order_id: str | None) -> bytes:
-    fields = {"type": "status", "account": account, "client_order_id": client_order_id, "order_id": order_id}
-    return as_json({name: value for name, value in fields.items() if value is not None})
-
-
-def depth_request(symbol: str, levels: int) -> bytes:
-    return as_json({"type": "depth", "symbol": symbol, "levels": levels})
+    """REPORT."""
 
 
 def _socket(context: zmq.Context[Any], address: str) -> Any:
     socket = context.socket(zmq.DEALER)
     socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.SNDHWM, 0)
+    # Only what a connection takes is queued, and what it has not taken when it ends is dropped: without this, orders of
+    # minutes ago would reach an engine that comes back.
+    socket.setsockopt(zmq.IMMEDIATE, 1)
+    socket.setsockopt(zmq.SNDHWM, MOST_UNSENT)
     socket.setsockopt(zmq.RCVHWM, 0)
     socket.setsockopt(zmq.RECONNECT_IVL, 50)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENCE_MS)
     socket.connect(address)
     return socket
 
 
-class Client:
-    """One connection, used by one thread at a time. `send_…` and `receive` are for those who keep many in flight."""
+class _Connection:
+    """What both clients know of theirs."""
 
-    def __init__(self, address: str, token: str, *, timeout_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        address: str,
+        token: str,
+        *,
+        timeout_s: float = 5.0,
+        durability: Durability = Durability.JOURNALED,
+        cancel_on_disconnect: bool = False,
+    ) -> None:
+        """`durability`: what replies wait for where a command does not say. `cancel_on_disconnect`: the working orders
+        of the token's accounts are canceled when the connection ends."""
         self._address = address
-        self._token = token
         self._timeout_s = timeout_s
-        self._context = zmq.Context()
-        self._socket = _socket(self._context, address)
         self._numbers = itertools.count(1)
-        self._early: dict[int, bytes] = {}
         self._directory: Directory | None = None
         self._refreshed = 0.0
+        self._subscribed: set[str] = set()
+        """Accounts whose reports are wanted, after a new login too."""
+        self._login_request = request(
+            "login",
+            token=token,
+            durability=durability.wire,
+            cancel_on_disconnect=cancel_on_disconnect or None,
+        )
+
+    def _framed(self, records: NDArray[Any]) -> bytes:
+        """A frame that the engine refuses once nobody waits for its reply any more."""
+        last = int(time.time() + self._timeout_s) + 1
+        return frames.encode(FrameKind.COMMANDS, records, second=last)
+
+    def _silence(self) -> TimeoutError:
+        return TimeoutError(f"the engine at {self._address} did not answer within {self._timeout_s:g} s")
+
+    def _no_connection(self) -> TimeoutError:
+        return TimeoutError(f"no connection to the engine at {self._address} within {self._timeout_s:g} s: not sent")
+
+    def _may_refresh(self) -> bool:
+        if time.monotonic() - self._refreshed <= REFRESH_SECONDS:
+            return False
+        self._refreshed = time.monotonic()
+        return True
+
+
+def _as_reports(payload: bytes) -> Reports | None:
+    """A message that answers nothing: reports, or an empty one by which the engine tries the connection."""
+    if not payload:
+        return None
+    head, records = frames.decode_reports(payload)
+    return Reports(int(records["account"][0]), head.request_id, head.second, records)
+
+
+class Client(_Connection):
+    """One connection, used by one thread at a time. `send_…` and `receive` are for those who keep many in flight."""
+
+    def __init__(self, address: str, token: str, **options: Any) -> None:
+        """`options`: timeout_s, durability, cancel_on_disconnect."""
+        super().__init__(address, token, **options)
+        self._context = zmq.Context()
+        self._socket = _socket(self._context, address)
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._early: dict[int, bytes] = {}
+        self._abandoned: set[int] = set()
+        """Requests whose reply nobody waits for any more."""
+        self._reports: deque[Reports] = deque(maxlen=MOST_REPORTS)
 
     def __enter__(self) -> Self:
         self.connect()
@@ -205,36 +156,77 @@ class Client:
 
     def connect(self) -> Session:
         """Logs in. Raises `Refusal` naming `token`, and TimeoutError where nobody answers."""
-        answer = self._ask(as_json({"type": "login", "token": self._token}))
-        session: Session = in_json(answer, Session)
+        session = in_json(self._ask(self._login_request), Session)
         self._directory = Directory(session)
+        for account in self._subscribed:
+            self._ask(request("subscribe", account=account))
         return session
 
     def send(self, payload: bytes) -> int:
-        """Sends a payload; the answer to it is told apart by the number returned."""
+        """Sends a payload; the answer to it is told apart by the number returned. Raises TimeoutError where there is no
+        connection in time, and then it never goes out."""
         number = next(self._numbers)
-        self._socket.send_multipart([number.to_bytes(8, "little"), payload])
-        return number
+        parts = [number.to_bytes(8, "little"), payload]
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                self._socket.send_multipart(parts, zmq.NOBLOCK)
+                return number
+            except zmq.Again:
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._socket.poll(int(left * 1000), zmq.POLLOUT):
+                    raise self._no_connection() from None
 
     def send_records(self, records: NDArray[Any]) -> int:
-        return self.send(frames.encode(FrameKind.COMMANDS, records))
+        """As `send`: COMMAND records in one frame."""
+        return self.send(self._framed(records))
 
     def send_depth(self, symbol: str, levels: int) -> int:
-        return self.send(depth_request(symbol, levels))
+        """As `send`: asks for a book."""
+        return self.send(request("depth", symbol=symbol, levels=levels))
 
     def receive(self) -> tuple[int, bytes]:
         """The next answer: (number of what it answers, payload). Raises TimeoutError."""
-        if not self._socket.poll(int(self._timeout_s * 1000)):
-            raise TimeoutError(f"the engine at {self._address} did not answer within {self._timeout_s:g} s")
-        number, payload = self._socket.recv_multipart()[-2:]
-        return int.from_bytes(number, "little"), payload
+        if self._early:
+            number = next(iter(self._early))
+            return number, self._early.pop(number)
+        return self._next_answer(time.monotonic() + self._timeout_s)
+
+    def _next_answer(self, deadline: float) -> tuple[int, bytes]:
+        while True:
+            left = deadline - time.monotonic()
+            if not self._poller.poll(max(0, int(left * 1000))):
+                raise self._silence()
+            answer = self._read()
+            if answer is not None:
+                return answer
+
+    def _read(self) -> tuple[int, bytes] | None:
+        """An answer that has arrived; None where it was something else, or nobody waits for it."""
+        parts = self._socket.recv_multipart()
+        if len(parts) < 2:
+            reports = _as_reports(parts[-1])
+            if reports is not None:
+                self._reports.append(reports)
+            return None
+        number = int.from_bytes(parts[-2], "little")
+        if number in self._abandoned:
+            self._abandoned.remove(number)
+            return None
+        return number, parts[-1]
 
     def _ask(self, payload: bytes) -> bytes:
         wanted = self.send(payload)
-        while wanted not in self._early:
-            number, answer = self.receive()
-            self._early[number] = answer
-        return self._early.pop(wanted)
+        deadline = time.monotonic() + self._timeout_s
+        try:
+            while True:
+                number, answer = self._next_answer(deadline)
+                if number == wanted:
+                    return answer
+                self._early[number] = answer
+        except TimeoutError:
+            self._abandoned.add(wanted)
+            raise
 
     def _ask_logged_in(self, payload: bytes) -> bytes:
         answer = self._ask(payload)
@@ -248,8 +240,7 @@ class Client:
     ) -> list[Reply]:
         """Sends commands in one frame; one reply each, in order. One that was refused here or at the door has seq 0."""
         prepared = prepare(commands, self.directory, actor, source)
-        if needs_refresh(prepared) and time.monotonic() - self._refreshed > REFRESH_SECONDS:
-            self._refreshed = time.monotonic()
+        if prepared.needs_refresh and self._may_refresh():
             self.connect()
             prepared = prepare(commands, self.directory, actor, source)
         received = self.submit_records(prepared.records) if len(prepared.records) else prepared.records
@@ -257,58 +248,82 @@ class Client:
 
     def submit_records(self, records: NDArray[Any]) -> NDArray[Any]:
         """COMMAND records in one frame; one REPLY record each, in order."""
-        return in_records(self._ask_logged_in(frames.encode(FrameKind.COMMANDS, records)))
+        return in_records(self._ask_logged_in(self._framed(records)))
 
     def administer(self, command: AdministrativeCommand) -> Reply:
         """For the roles admin and service. Raises `Refusal` where the session may not."""
-        reply: Reply = in_json(self._ask_logged_in(as_json(command)), Reply)
-        return reply
+        return in_json(self._ask_logged_in(as_json(command)), Reply)
 
     def status(
         self, account: str, *, client_order_id: str | None = None, order_id: str | None = None
     ) -> OrderState | None:
         """What became of an order, None where the engine knows none."""
-        return _state(self._ask_logged_in(status_request(account, client_order_id, order_id)))
+        asked = request("status", account=account, client_order_id=client_order_id, order_id=order_id)
+        return answers.order_state(self._ask_logged_in(asked))
 
     def depth(self, symbol: str, levels: int = 10) -> Book:
         """The book as the engine has it now."""
-        book: Book = in_json(self._ask_logged_in(depth_request(symbol, levels)), Book)
-        return book
+        return in_json(self._ask_logged_in(request("depth", symbol=symbol, levels=levels)), Book)
+
+    def market_data(self, symbol: str) -> answers.Streams:
+        """The snapshot of an instrument's market-data streams."""
+        return in_json(self._ask_logged_in(request("market_data", symbol=symbol)), answers.Streams)
+
+    def trades(self, symbol: str, first: int = 1) -> answers.Tape:
+        """The trades of the market-data stream from number `first` on, as far as they are kept."""
+        return in_json(self._ask_logged_in(request("trades", symbol=symbol, first=first)), answers.Tape)
+
+    def positions(self) -> answers.Positions:
+        """The engine's own positions; for the roles admin and service."""
+        return in_json(self._ask_logged_in(request("positions")), answers.Positions)
+
+    def state_hash(self) -> answers.StateHash:
+        """Of the engine's state now; for the roles admin and service."""
+        return in_json(self._ask_logged_in(request("state_hash")), answers.StateHash)
+
+    def subscribe(self, account: str) -> answers.Subscription:
+        """From now on the account's reports come in; `reports` gives them. After a new login they go on, from 1."""
+        self._subscribed.add(account)
+        return in_json(self._ask_logged_in(request("subscribe", account=account)), answers.Subscription)
+
+    def unsubscribe(self, account: str) -> answers.Subscription:
+        """Ends that."""
+        self._subscribed.discard(account)
+        return in_json(self._ask_logged_in(request("unsubscribe", account=account)), answers.Subscription)
+
+    def reports(self, timeout_s: float) -> Reports | None:
+        """The next reports of the accounts subscribed to, None where none come in time."""
+        deadline = time.monotonic() + timeout_s
+        while not self._reports:
+            if not self._poller.poll(max(0, int((deadline - time.monotonic()) * 1000))):
+                return None
+            answer = self._read()
+            if answer is not None:
+                self._early[answer[0]] = answer[1]
+        return self._reports.popleft()
 
     def ping(self) -> int:
         """The last command that the engine has sequenced. Raises TimeoutError."""
-        return in_json(self._ask(PING), Pong).last_seq  # type: ignore[no-any-return]
+        return in_json(self._ask(request("ping")), answers.Pong).last_seq
 
     def close(self) -> None:
         self._socket.close()
         self._context.term()
 
 
-def _state(payload: bytes) -> OrderState | None:
-    try:
-        state: OrderState = in_json(payload, OrderState)
-    except Refusal as refusal:
-        if refusal.reason is Reason.UNKNOWN_ORDER:
-            return None
-        raise
-    return state
-
-
-class AsyncClient:
+class AsyncClient(_Connection):
     """The same, for one event loop: any number of requests at a time share the connection."""
 
-    def __init__(self, address: str, token: str, *, timeout_s: float = 5.0) -> None:
-        self._address = address
-        self._token = token
-        self._timeout_s = timeout_s
+    def __init__(self, address: str, token: str, **options: Any) -> None:
+        """`options`: timeout_s, durability, cancel_on_disconnect."""
+        super().__init__(address, token, **options)
         self._context = zmq.asyncio.Context()
         self._socket = _socket(self._context, address)
-        self._numbers = itertools.count(1)
         self._waiting: dict[bytes, asyncio.Future[bytes]] = {}
+        self._unsent = 0
         self._reader: asyncio.Task[None] | None = None
         self._login = asyncio.Lock()
-        self._directory: Directory | None = None
-        self._refreshed = 0.0
+        self._reports: asyncio.Queue[Reports] = asyncio.Queue(MOST_REPORTS)
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -321,9 +336,10 @@ class AsyncClient:
 
     async def connect(self) -> Session:
         """Logs in. Raises `Refusal` naming `token`, and TimeoutError where nobody answers."""
-        answer = await self._ask(as_json({"type": "login", "token": self._token}))
-        session: Session = in_json(answer, Session)
+        session = in_json(await self._ask(self._login_request), Session)
         self._directory = Directory(session)
+        for account in self._subscribed:
+            await self._ask(request("subscribe", account=account))
         return session
 
     async def directory(self) -> Directory:
@@ -337,10 +353,39 @@ class AsyncClient:
 
     async def _read(self) -> None:
         while True:
-            number, payload = (await self._socket.recv_multipart())[-2:]
-            future = self._waiting.pop(number, None)
+            parts = await self._socket.recv_multipart()
+            if len(parts) < 2:
+                self._keep(_as_reports(parts[-1]))
+                continue
+            future = self._waiting.pop(parts[-2], None)
             if future is not None and not future.done():
-                future.set_result(payload)
+                future.set_result(parts[-1])
+
+    def _keep(self, reports: Reports | None) -> None:
+        if reports is None:
+            return
+        if self._reports.full():
+            self._reports.get_nowait()
+        self._reports.put_nowait(reports)
+
+    async def _send(self, number: bytes, payload: bytes) -> None:
+        """Raises TimeoutError where there is no connection in time, and then the payload never goes out."""
+        if self._unsent >= MOST_UNSENT:
+            raise Refusal(Reason.BUSY, "", f"{MOST_UNSENT} requests wait for the engine's connection already")
+        self._unsent += 1
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._socket.send_multipart([number, payload])
+        except TimeoutError:
+            raise self._no_connection() from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._socket.closed and task is not None and not task.cancelling():
+                # pyzmq cancels what waits to be sent when somebody closes the socket: the caller itself is to go on.
+                raise self._no_connection() from None
+            raise
+        finally:
+            self._unsent -= 1
 
     async def _ask(self, payload: bytes) -> bytes:
         if self._reader is None:
@@ -349,12 +394,12 @@ class AsyncClient:
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
-            await self._socket.send_multipart([number, payload])
-            async with asyncio.timeout(self._timeout_s):
-                return await future
-        except TimeoutError:
-            text = f"the engine at {self._address} did not answer within {self._timeout_s:g} s"
-            raise TimeoutError(text) from None
+            await self._send(number, payload)
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    return await future
+            except TimeoutError:
+                raise self._silence() from None
         finally:
             self._waiting.pop(number, None)
 
@@ -371,8 +416,7 @@ class AsyncClient:
     ) -> list[Reply]:
         """As `Client.submit`."""
         prepared = prepare(commands, await self.directory(), actor, source)
-        if needs_refresh(prepared) and time.monotonic() - self._refreshed > REFRESH_SECONDS:
-            self._refreshed = time.monotonic()
+        if prepared.needs_refresh and self._may_refresh():
             await self.connect()
             prepared = prepare(commands, await self.directory(), actor, source)
         received = await self.submit_records(prepared.records) if len(prepared.records) else prepared.records
@@ -380,27 +424,57 @@ class AsyncClient:
 
     async def submit_records(self, records: NDArray[Any]) -> NDArray[Any]:
         """As `Client.submit_records`."""
-        return in_records(await self._ask_logged_in(frames.encode(FrameKind.COMMANDS, records)))
+        return in_records(await self._ask_logged_in(self._framed(records)))
 
     async def administer(self, command: AdministrativeCommand) -> Reply:
         """As `Client.administer`."""
-        reply: Reply = in_json(await self._ask_logged_in(as_json(command)), Reply)
-        return reply
+        return in_json(await self._ask_logged_in(as_json(command)), Reply)
 
     async def status(
         self, account: str, *, client_order_id: str | None = None, order_id: str | None = None
     ) -> OrderState | None:
         """As `Client.status`."""
-        return _state(await self._ask_logged_in(status_request(account, client_order_id, order_id)))
+        asked = request("status", account=account, client_order_id=client_order_id, order_id=order_id)
+        return answers.order_state(await self._ask_logged_in(asked))
 
     async def depth(self, symbol: str, levels: int = 10) -> Book:
         """As `Client.depth`."""
-        book: Book = in_json(await self._ask_logged_in(depth_request(symbol, levels)), Book)
-        return book
+        return in_json(await self._ask_logged_in(request("depth", symbol=symbol, levels=levels)), Book)
+
+    async def market_data(self, symbol: str) -> answers.Streams:
+        """As `Client.market_data`."""
+        return in_json(await self._ask_logged_in(request("market_data", symbol=symbol)), answers.Streams)
+
+    async def trades(self, symbol: str, first: int = 1) -> answers.Tape:
+        """As `Client.trades`."""
+        return in_json(await self._ask_logged_in(request("trades", symbol=symbol, first=first)), answers.Tape)
+
+    async def positions(self) -> answers.Positions:
+        """As `Client.positions`."""
+        return in_json(await self._ask_logged_in(request("positions")), answers.Positions)
+
+    async def state_hash(self) -> answers.StateHash:
+        """As `Client.state_hash`."""
+        return in_json(await self._ask_logged_in(request("state_hash")), answers.StateHash)
+
+    async def subscribe(self, account: str) -> answers.Subscription:
+        """As `Client.subscribe`."""
+        self._subscribed.add(account)
+        return in_json(await self._ask_logged_in(request("subscribe", account=account)), answers.Subscription)
+
+    async def unsubscribe(self, account: str) -> answers.Subscription:
+        """As `Client.unsubscribe`."""
+        self._subscribed.discard(account)
+        return in_json(await self._ask_logged_in(request("unsubscribe", account=account)), answers.Subscription)
+
+    async def reports(self) -> AsyncIterator[Reports]:
+        """The reports of the accounts subscribed to, as they come."""
+        while True:
+            yield await self._reports.get()
 
     async def ping(self) -> int:
         """As `Client.ping`."""
-        return in_json(await self._ask(PING), Pong).last_seq  # type: ignore[no-any-return]
+        return in_json(await self._ask(request("ping")), answers.Pong).last_seq
 
     async def close(self) -> None:
         if self._reader is not None:

@@ -7,15 +7,15 @@ publisher and every replay run this one class.
 from __future__ import annotations
 
 import hashlib
-from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import book, clients, matching
+from engine import auction, book, clients, definitions, running
 from engine.codes import COMMAND_WORDS, REPORT_WORDS
+from engine.drift import drift
 from engine.jit import COMPILED
 from engine.layout import CLIENT_ORDER_ID, COMMAND, REPLY, REPORT, field_number
 from engine.messages import (
@@ -23,21 +23,35 @@ from engine.messages import (
     DefineAccount,
     DefineInstrument,
     Deposit,
+    Fees,
+    Halt,
+    Kill,
+    Limits,
     OrderState,
     Print,
     Refused,
+    Resume,
+    SetPhase,
+    Timer,
     Unreadable,
 )
+from engine.orders import HELD, RELEASED
+from engine.reference_data import ReferenceData, allocate
 from engine.refusal import Refusal
-from engine.registry import AccountEntry, Accounts, InstrumentEntry, Instruments, max_quantity
-from engine.state import Batch, Engine, Output
-from engine.units import NotMultiple, OutOfRange, Scale, money_units
-from engine.words import ExecType, OrderStatus, Outcome, Reason, Side
+from engine.registry import InstrumentEntry
+from engine.state import KEYS, NEXT_EXPIRY, Batch, Output
+from engine.words import (
+    CommandType,
+    ExecType,
+    OrderStatus,
+    OrderType,
+    Outcome,
+    Phase,
+    Reason,
+    Side,
+)
 
-INSTRUMENT_ROOM: Final = 64
-"""Books allocated at first; more instruments double it, outside the hot path."""
 FIRST_REPORTS: Final = 1 << 14
-MAX_FEE_PPM: Final = 100_000
 
 
 class Applied(NamedTuple):
@@ -49,7 +63,22 @@ class Applied(NamedTuple):
     """REPLY, one a command."""
 
 
-class Core:
+class PositionNumbers(NamedTuple):
+    """What one account owns of one instrument: lots, and money units."""
+
+    quantity: int
+    """Signed."""
+    bought: int
+    sold: int
+    cash: int
+    """Money of sales less that of purchases."""
+    fees: int
+    cost: int
+    """What the position was opened for; negative for a short one."""
+    realized: int
+
+
+class Core(ReferenceData):
     """The exchange's state and what changes it."""
 
     def __init__(self, *, max_orders: int, max_client_ids: int = 0) -> None:
@@ -58,12 +87,11 @@ class Core:
         ids = max_client_ids or 2 * max_orders
         if ids <= max_orders:
             raise ValueError("max_client_ids must be larger than max_orders")
-        self.engine = Engine(book.allocate(INSTRUMENT_ROOM, max_orders), clients.allocate(ids), np.zeros(1, np.int64))
-        self.instruments = Instruments()
-        self.accounts = Accounts()
+        super().__init__(allocate(max_orders, ids))
         self.max_orders = max_orders
         self.last_seq = 0
         self._written = np.zeros(1, np.int64)
+        self._keys = np.zeros(KEYS, np.uint64)
         self._set_reports(FIRST_REPORTS)
 
     def _set_reports(self, size: int) -> None:
@@ -80,24 +108,28 @@ class Core:
         replies = np.zeros(len(commands), REPLY)
         if len(commands) == 0:
             return Applied(self._reports[:0], replies)
+        self._apply(commands, replies, administrative=False)
+        self.last_seq = int(commands["seq"][-1])
+        return Applied(self._reports[: self._written[0]], replies)
+
+    def _apply(self, commands: NDArray[Any], replies: NDArray[Any], *, administrative: bool) -> None:
+        """Runs commands to their end; where their reports do not fit, in room twice as large from where it stopped."""
         batch = Batch(commands, commands.view("<u8").reshape(len(commands), COMMAND_WORDS))
         self._written[0] = 0
         done = 0
         while True:
-            done = self._run(batch, done, replies)
+            done = self._run(batch, done, replies, administrative)
             if done == len(commands):
                 break
             self._set_reports(2 * len(self._reports))
-        self.last_seq = int(commands["seq"][-1])
-        return Applied(self._reports[: self._written[0]], replies)
 
-    def _run(self, batch: Batch, done: int, replies: NDArray[Any]) -> int:
+    def _run(self, batch: Batch, done: int, replies: NDArray[Any], administrative: bool = False) -> int:
         words = self._reports.view("<u8").reshape(len(self._reports), REPORT_WORDS)
-        out = Output(self._reports, words, replies, self._written)
+        out = Output(self._reports, words, replies, self._written, self._keys)
         if COMPILED:
-            return int(matching.run(self.engine, batch, done, out))
+            return int(running.run(self.engine, batch, done, out, administrative))
         with np.errstate(over="ignore"):  # 64-bit hashes wrap around, which compiled code does without a word
-            return int(matching.run(self.engine, batch, done, out))
+            return int(running.run(self.engine, batch, done, out, administrative))
 
     # ---------------------------------------------------------------------------------------- administrative
 
@@ -105,139 +137,102 @@ class Core:
         """Raises `Refusal` where `administer` could not carry the command out."""
         match command:
             case DefineInstrument():
-                self._instrument_entry(command, 0, 0)
+                definitions.instrument_entry(self.instruments, command, 0, 0)
             case DefineAccount():
-                _money(command.deposit, "deposit")
+                definitions.account_entry(command, 0, 0, 0)
             case Deposit():
-                self._account(command.account)
-                _money(command.amount, "amount")
+                self._deposited(command)
+            case Limits():
+                self._limited(command)
+            case Fees():
+                definitions.with_fees(self._account(command.account), command)
             case Print():
-                self._print_numbers(command)
+                definitions.print_numbers(self.instruments, command)
+            case Halt() | Resume():
+                self._instrument(command.symbol)
+            case SetPhase():
+                definitions.phase_number(command, self.phase(self._instrument(command.symbol).number))
+            case Kill(account=str(account)):
+                self._account(account)
 
     def administer(self, seq: int, ts_ns: int, command: AdministrativeCommand) -> Applied:
         """Carries out one administrative command. One that `check` refuses changes nothing and is answered so."""
         reply = np.zeros(1, REPLY)
-        reply["seq"] = seq
         self._written[0] = 0
         self.last_seq = seq
         try:
-            self._carry_out(seq, ts_ns, command)
+            self._carry_out(seq, ts_ns, command, reply)
             reply["outcome"] = int(Outcome.ACCEPTED)
         except Refusal as refusal:
             reply["outcome"] = int(Outcome.REJECTED)
             reply["reason"] = int(refusal.reason)
             reply["field"] = field_number(refusal.field)
+        reply["seq"] = seq
         return Applied(self._reports[: self._written[0]], reply)
 
-    def _carry_out(self, seq: int, ts_ns: int, command: AdministrativeCommand) -> None:
+    def _carry_out(self, seq: int, ts_ns: int, command: AdministrativeCommand, reply: NDArray[Any]) -> None:
         match command:
             case DefineInstrument():
-                self._define_instrument(command, seq, ts_ns)
+                self._define_instrument(definitions.instrument_entry(self.instruments, command, seq, ts_ns))
             case DefineAccount():
+                entry = definitions.account_entry(command, len(self.accounts) + 1, seq, ts_ns)
                 if self.accounts.find(command.account) is None:
-                    number = len(self.accounts) + 1
-                    deposits = _money(command.deposit, "deposit")
-                    self.accounts.put(AccountEntry(number, command.account, command.currency, deposits, seq, ts_ns))
-                    self.engine.accounts[0] = number
+                    self._define_account(entry)
             case Deposit():
-                entry = self._account(command.account)
-                deposits = entry.deposits + _money(command.amount, "amount")
-                self.accounts.put(entry._replace(deposits=deposits, seq=seq, ts_ns=ts_ns))
+                self._set_account(self._deposited(command), seq, ts_ns)
+            case Limits():
+                self._set_account(self._limited(command), seq, ts_ns)
+                if command.messages_per_second is not None or command.message_burst is not None:
+                    self._fill_bucket(self._account(command.account).number, ts_ns)
+            case Fees():
+                self._set_account(definitions.with_fees(self._account(command.account), command), seq, ts_ns)
             case Print():
-                self._print(command, seq, ts_ns)
-            case Unreadable():
+                self._print(definitions.print_numbers(self.instruments, command), command.transact_ns, seq, ts_ns)
+            case Halt():
+                self._operate(CommandType.HALT, seq, ts_ns, reply, instrument=self._instrument(command.symbol).number)
+            case Resume():
+                self._operate(CommandType.RESUME, seq, ts_ns, reply, instrument=self._instrument(command.symbol).number)
+            case SetPhase():
+                number = self._instrument(command.symbol).number
+                phase = definitions.phase_number(command, self.phase(number))
+                fields = {"instrument": number, "quantity": phase, "expires_ns": command.day_ends_ns}
+                self._operate(CommandType.SESSION, seq, ts_ns, reply, **fields)
+            case Timer():
+                self._operate(CommandType.TIMER, seq, ts_ns, reply)
+            case Kill():
+                self._kill(command, seq, ts_ns, reply)
+            case Unreadable() | Refused():
                 raise Refusal(Reason[command.reason.upper()], command.field, command.text)
-            case Refused():
-                raise Refusal(Reason[command.reason.upper()], command.field, command.text)
 
-    def _account(self, account: str) -> AccountEntry:
-        entry = self.accounts.find(account)
-        if entry is None:
-            raise Refusal(Reason.UNKNOWN_ACCOUNT, "account")
-        return entry
+    def _operate(self, kind: CommandType, seq: int, ts_ns: int, reply: NDArray[Any], **fields: int) -> None:
+        """An administrative command that orders feel goes the way of theirs, as a record that no door lets in."""
+        record = np.zeros(1, COMMAND)
+        record["seq"] = seq
+        record["ts_ns"] = ts_ns
+        record["type"] = int(kind)
+        for name, value in fields.items():
+            record[name] = value
+        self._apply(record, reply, administrative=True)
 
-    def _instrument_entry(self, command: DefineInstrument, seq: int, ts_ns: int) -> InstrumentEntry:
-        try:
-            scale = Scale(command.tick_size, command.lot_size)
-        except (NotMultiple, OutOfRange) as error:
-            text = f"tick_size × lot_size must be a positive multiple of 0.000001: {error}"
-            raise Refusal(Reason.INVALID_FIELD, "tick_size", text) from None
-        price_min = _ticks(scale, command.price_min, "price_min")
-        price_max = _ticks(scale, command.price_max, "price_max")
-        if price_min < 1 or price_max < price_min:
-            raise Refusal(Reason.INVALID_FIELD, "price_min", "0 < price_min <= price_max must hold")
-        if price_max - price_min >= book.LEVELS:
-            text = f"price_min to price_max may span at most {book.LEVELS} ticks"
-            raise Refusal(Reason.INVALID_FIELD, "price_max", text)
-        for name in ("maker_fee_ppm", "taker_fee_ppm"):
-            if abs(getattr(command, name)) > MAX_FEE_PPM:
-                raise Refusal(Reason.INVALID_FIELD, name, f"at most {MAX_FEE_PPM} millionths")
-        known = self.instruments.find(command.symbol)
-        if known is not None:
-            fixed = ("tick_size", "lot_size", "price_min", "price_max", "currency")
-            for name in fixed:
-                if getattr(known.definition, name) != getattr(command, name):
-                    raise Refusal(Reason.INVALID_FIELD, name, "cannot change once the instrument exists")
-        number = known.number if known else len(self.instruments) + 1
-        most = max_quantity(price_max, scale.money_per_tick_lot)
-        return InstrumentEntry(number, command, scale, price_min, price_max, most, seq, ts_ns)
+    def _kill(self, command: Kill, seq: int, ts_ns: int, reply: NDArray[Any]) -> None:
+        entries = list(self.accounts) if command.account is None else [self._account(command.account)]
+        for entry in entries:
+            self._set_account(entry._replace(killed=command.active), seq, ts_ns)
+        if command.active:
+            account = 0 if command.account is None else entries[0].number
+            self._operate(CommandType.KILL, seq, ts_ns, reply, account=account)
 
-    def _define_instrument(self, command: DefineInstrument, seq: int, ts_ns: int) -> None:
-        entry = self._instrument_entry(command, seq, ts_ns)
-        if entry.number >= len(self.engine.books.instruments):
-            self._grow_books()
-        self.instruments.put(entry)
-        table = self.engine.books.instruments
-        table["base"][entry.number] = entry.price_min
-        table["levels"][entry.number] = entry.price_max - entry.price_min + 1
-        table["money"][entry.number] = entry.scale.money_per_tick_lot
-        table["maker_fee_ppm"][entry.number] = command.maker_fee_ppm
-        table["taker_fee_ppm"][entry.number] = command.taker_fee_ppm
-        table["max_quantity"][entry.number] = entry.max_quantity
-
-    def _grow_books(self) -> None:
-        old = self.engine.books
-        wider = book.allocate(2 * (len(old.instruments) - 1), 1)
-        for name in ("instruments", "queues", "bitmaps"):
-            getattr(wider, name)[: len(old.instruments)] = getattr(old, name)
-        self.engine = self.engine._replace(books=wider._replace(orders=old.orders, pool=old.pool))
-
-    def _print_numbers(self, command: Print) -> tuple[InstrumentEntry, int, int, int]:
-        entry = self.instruments.find(command.symbol)
-        if entry is None:
-            raise Refusal(Reason.UNKNOWN_SYMBOL, "symbol")
-        price = _ticks(entry.scale, command.price, "price")
-        if price <= 0:
-            raise Refusal(Reason.INVALID_PRICE, "price")
-        try:
-            quantity = entry.scale.lots(command.quantity)
-        except NotMultiple:
-            raise Refusal(Reason.QUANTITY_INCREMENT, "quantity") from None
-        except OutOfRange:
-            raise Refusal(Reason.INVALID_QUANTITY, "quantity") from None
-        if quantity <= 0:
-            raise Refusal(Reason.INVALID_QUANTITY, "quantity")
-        side = 0
-        if command.aggressor_side is not None:
-            if command.aggressor_side not in Side.words():
-                raise Refusal(Reason.INVALID_FIELD, "aggressor_side", "buy or sell")
-            side = Side.words()[command.aggressor_side]
-        if not 0 <= command.transact_ns < 1 << 63:
-            raise Refusal(Reason.INVALID_FIELD, "transact_ns", "transact_ns must be between 0 and 2^63")
-        return entry, price, quantity, side
-
-    def _print(self, command: Print, seq: int, ts_ns: int) -> None:
-        entry, price, quantity, side = self._print_numbers(command)
+    def _print(self, numbers: definitions.PrintNumbers, transact_ns: int, seq: int, ts_ns: int) -> None:
         report = self._reports[:1]
         report[:] = np.zeros(1, REPORT)
         report["seq"] = seq
         report["ts_ns"] = ts_ns
-        report["transact_ns"] = command.transact_ns
-        report["instrument"] = entry.number
+        report["transact_ns"] = transact_ns
+        report["instrument"] = numbers.instrument
         report["exec_type"] = int(ExecType.PRINT)
-        report["side"] = side
-        report["last_price"] = price
-        report["last_quantity"] = quantity
+        report["side"] = numbers.side
+        report["last_price"] = numbers.price
+        report["last_quantity"] = numbers.quantity
         report["match"] = 1
         self._written[0] = 1
 
@@ -247,6 +242,7 @@ class Core:
         self.depth(0, 1)
         self.find_client(0, "")
         self.find_order(0)
+        self.indicative(0)
 
     # ------------------------------------------------------------------------------------------------ queries
 
@@ -261,6 +257,30 @@ class Core:
     def last_price(self, instrument: int) -> int:
         """Ticks of the last match, 0 before the first."""
         return int(self.engine.books.instruments["last_price"][instrument])
+
+    def phase(self, instrument: int) -> Phase:
+        return Phase(int(self.engine.books.instruments["phase"][instrument]))
+
+    def indicative(self, instrument: int) -> tuple[int, int]:
+        """Price ticks and lots of what an uncross would trade now, (0, 0) where nothing."""
+        found = np.zeros(2, np.int64)
+        auction.uncross_price(self.engine, instrument, found)
+        if found[1] == 0:
+            return 0, 0
+        return int(self.engine.books.instruments["base"][instrument] + found[0]), int(found[1])
+
+    def position(self, account: int, instrument: int) -> PositionNumbers:
+        row = self.engine.ledger.pairs[instrument, account]
+        return PositionNumbers(*(int(row[name]) for name in PositionNumbers._fields))
+
+    @property
+    def next_expiry(self) -> int:
+        """Nanoseconds before which no order's time is over; 2^63 − 1: never."""
+        return int(self.engine.work[NEXT_EXPIRY])
+
+    def drift(self) -> int:
+        """The largest violation of what must hold of positions, cash and reservations (`engine.drift`): always 0."""
+        return drift(self.engine)
 
     def find_client(self, account: int, client_order_id: str) -> int:
         """The record of an account's client order id, 0 where there is none."""
@@ -288,51 +308,62 @@ class Core:
         if not 1 <= int(row["instrument"]) <= len(self.instruments):
             return state
         entry = self.instruments.by_number(int(row["instrument"]))
-        order = self.engine.books.orders[slot] if slot else None
-        filled = int(row["filled"])
-        status = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.NEW
-        ticks = int(order["level"]) + entry.price_min if order is not None else int(row["limit_price"])
-        quantity = int(order["quantity"]) if order is not None else int(row["quantity"])
-        leaves = int(order["leaves"]) if order is not None else 0
+        if slot:
+            return self._working_state(state, entry, slot)
+        ticks = int(row["limit_price"])
         return msgspec.structs.replace(
             state,
-            order_status=status.wire if order is not None else state.order_status,
             symbol=entry.definition.symbol,
             side=Side(int(row["side"])).wire if row["side"] in (1, 2) else None,
-            quantity=entry.scale.quantity_text(quantity),
-            filled_quantity=entry.scale.quantity_text(filled),
-            leaves_quantity=entry.scale.quantity_text(leaves),
+            quantity=entry.scale.quantity_text(int(row["quantity"])),
+            filled_quantity=entry.scale.quantity_text(int(row["filled"])),
+            leaves_quantity=entry.scale.quantity_text(0),
             limit_price=entry.scale.price_text(ticks) if ticks else None,
+        )
+
+    def _working_state(self, state: OrderState, entry: InstrumentEntry, slot: int) -> OrderState:
+        order, terms = self.engine.books.orders[slot], self.engine.books.terms[slot]
+        quantity, leaves = int(order["quantity"]), int(order["leaves"])
+        status = OrderStatus.NEW
+        if leaves < quantity:
+            status = OrderStatus.PARTIALLY_FILLED
+        elif order["place"] == HELD or order["traits"] & RELEASED:
+            status = OrderStatus.PENDING_NEW
+        limit = int(terms["limit_price"])
+        stop = int(terms["stop_price"]) if order["order_type"] >= OrderType.STOP else 0
+        return msgspec.structs.replace(
+            state,
+            order_status=status.wire,
+            symbol=entry.definition.symbol,
+            side=Side(int(order["side"])).wire,
+            quantity=entry.scale.quantity_text(quantity),
+            filled_quantity=entry.scale.quantity_text(quantity - leaves),
+            leaves_quantity=entry.scale.quantity_text(leaves),
+            limit_price=entry.scale.price_text(limit) if limit else None,
+            stop_price=entry.scale.price_text(stop) if stop else None,
         )
 
     def state_hash(self) -> str:
         """BLAKE2b over books, orders, client ids, accounts and reference data: equal states, equal hashes."""
         digest = hashlib.blake2b(digest_size=16)
-        books, table = self.engine.books, self.engine.clients
-        digest.update(np.int64(self.last_seq).tobytes())
-        digest.update(books.pool.tobytes())
-        digest.update(books.instruments[: len(self.instruments) + 1].tobytes())
-        digest.update(books.orders[: int(books.pool[book.USED]) + 1].tobytes())
-        digest.update(table.state.tobytes())
-        digest.update(table.records[: int(table.state[clients.USED]) + 1].tobytes())
-        for entry in (*self.instruments, *self.accounts):
-            digest.update(
-                repr(tuple(entry[:2])).encode() if isinstance(entry, InstrumentEntry) else repr(entry).encode()
-            )
+        books, table, money = self.engine.books, self.engine.clients, self.engine.ledger
+        instruments, accounts = len(self.instruments) + 1, len(self.accounts) + 1
+        slots = int(books.pool[book.USED]) + 1
+        digest.update(np.array([self.last_seq, self.next_expiry], np.int64).tobytes())
+        for array in (
+            books.pool,
+            books.instruments[:instruments],
+            books.best[:instruments],
+            books.orders[:slots],
+            books.terms[:slots],
+            table.state,
+            table.records[: int(table.state[clients.USED]) + 1],
+            money.accounts[:accounts],
+            money.pairs[:instruments, :accounts],
+        ):
+            digest.update(array.tobytes())
+        for instrument in self.instruments:
+            digest.update(repr(tuple(instrument[:2])).encode())
+        for account in self.accounts:
+            digest.update(repr(account).encode())
         return digest.hexdigest()
-
-
-def _ticks(scale: Scale, price: Decimal, name: str) -> int:
-    try:
-        return scale.ticks(price)
-    except NotMultiple:
-        raise Refusal(Reason.PRICE_INCREMENT, name) from None
-    except OutOfRange:
-        raise Refusal(Reason.INVALID_PRICE, name) from None
-
-
-def _money(amount: Decimal, name: str) -> int:
-    try:
-        return money_units(amount)
-    except ValueError as error:
-        raise Refusal(Reason.INVALID_FIELD, name, f"at most 6 decimals: {error}") from None

@@ -6,12 +6,13 @@ frames (docs/zeromq.md)."""
 
 from __future__ import annotations
 
-from typing import Any
+import struct
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.layout import COMMAND, FRAME_VERSION, HEADER, MAGIC, REPLY
+from engine.layout import BOOK, COMMAND, FRAME_VERSION, HEADER, HEARTBEAT, MAGIC, REPLY, REPORT, TRADE
 from engine.refusal import Refusal
 from engine.words import FrameKind, Reason
 
@@ -23,42 +24,74 @@ def is_json(payload: bytes) -> bool:
     return payload[:1] in (b"{", b"[")
 
 
-def encode(kind: FrameKind, records: NDArray[Any], request_id: int = 0) -> bytes:
-    head = np.zeros(1, HEADER)
-    head["magic"], head["version"], head["kind"] = MAGIC, FRAME_VERSION, int(kind)
-    head["record_size"], head["count"], head["request_id"] = records.dtype.itemsize, len(records), request_id
-    return head.tobytes() + records.tobytes()
+_head: Final = struct.Struct("<3sBBBHIIQ")
+assert _head.size == HEADER.itemsize
 
 
-def _decode(payload: bytes, kind: FrameKind, record: np.dtype[Any]) -> tuple[int, NDArray[Any]]:
+class Head(NamedTuple):
+    """The fields of a frame's head that say more than what the frame is."""
+
+    request_id: int
+    """Of a request and its reply; of a stream: the number of its first record."""
+    second: int
+    """Since the epoch. Commands: the last one in which they may be taken, 0 = any. Streams: when numbering began."""
+
+
+def encode(kind: FrameKind, records: NDArray[Any], request_id: int = 0, *, second: int = 0) -> bytes:
+    head = _head.pack(MAGIC, FRAME_VERSION, int(kind), 0, records.dtype.itemsize, len(records), second, request_id)
+    return head + records.tobytes()
+
+
+def _decode(payload: bytes, kind: FrameKind, record: np.dtype[Any]) -> tuple[Head, NDArray[Any]]:
     size = HEADER.itemsize
     if len(payload) < size:
         raise Refusal(Reason.MALFORMED, "header", f"a frame has a head of {size} bytes, this one has {len(payload)}")
-    head = np.frombuffer(payload, HEADER, 1)[0]
-    if head["magic"] != MAGIC:
+    magic, version, number, flags, record_size, count, second, request_id = _head.unpack_from(payload)
+    if magic != MAGIC:
         raise Refusal(Reason.MALFORMED, "magic", f"a frame starts with {MAGIC.decode()}, JSON with {{ or [")
-    if int(head["version"]) != FRAME_VERSION:
-        text = f"version {int(head['version'])} is not spoken here, {FRAME_VERSION} is"
+    if version != FRAME_VERSION:
+        text = f"version {version} is not spoken here, {FRAME_VERSION} is"
         raise Refusal(Reason.MALFORMED, "version", text)
-    if int(head["kind"]) != int(kind):
-        raise Refusal(Reason.MALFORMED, "kind", f"kind {int(head['kind'])} is not {kind.wire} ({int(kind)})")
-    if int(head["record_size"]) != record.itemsize:
-        text = f"a record has {record.itemsize} bytes, not {int(head['record_size'])}"
+    if number != kind:
+        raise Refusal(Reason.MALFORMED, "kind", f"kind {number} is not {kind.wire} ({int(kind)})")
+    if flags:
+        raise Refusal(Reason.MALFORMED, "flags", f"the head's flags are 0, not {flags}")
+    if record_size != record.itemsize:
+        text = f"a record has {record.itemsize} bytes, not {record_size}"
         raise Refusal(Reason.MALFORMED, "record_size", text)
-    count = int(head["count"])
     if not 0 < count <= MOST_COMMANDS:
         raise Refusal(Reason.MALFORMED, "count", f"a frame holds 1 to {MOST_COMMANDS} records, not {count}")
-    if len(payload) != size + count * record.itemsize:
-        text = f"{count} records make {size + count * record.itemsize} bytes, the frame has {len(payload)}"
+    if len(payload) != size + count * record_size:
+        text = f"{count} records make {size + count * record_size} bytes, the frame has {len(payload)}"
         raise Refusal(Reason.MALFORMED, "count", text)
-    return int(head["request_id"]), np.frombuffer(payload, record, count, size).copy()
+    return Head(request_id, second), np.frombuffer(bytearray(memoryview(payload)[size:]), record)
 
 
-def decode_commands(payload: bytes) -> tuple[int, NDArray[Any]]:
-    """(request id, COMMAND records). Raises `Refusal` naming the head's field."""
+def decode_commands(payload: bytes) -> tuple[Head, NDArray[Any]]:
+    """COMMAND records. Raises `Refusal` naming the head's field."""
     return _decode(payload, FrameKind.COMMANDS, COMMAND)
 
 
-def decode_replies(payload: bytes) -> tuple[int, NDArray[Any]]:
-    """(request id, REPLY records). Raises `Refusal`."""
+def decode_replies(payload: bytes) -> tuple[Head, NDArray[Any]]:
+    """REPLY records. Raises `Refusal`."""
     return _decode(payload, FrameKind.REPLIES, REPLY)
+
+
+def decode_reports(payload: bytes) -> tuple[Head, NDArray[Any]]:
+    """REPORT records of a drop copy. Raises `Refusal`."""
+    return _decode(payload, FrameKind.REPORTS, REPORT)
+
+
+def decode_trades(payload: bytes) -> tuple[Head, NDArray[Any]]:
+    """TRADE records of the tape. Raises `Refusal`."""
+    return _decode(payload, FrameKind.TRADES, TRADE)
+
+
+def decode_book(payload: bytes) -> tuple[Head, NDArray[Any]]:
+    """One BOOK record. Raises `Refusal`."""
+    return _decode(payload, FrameKind.BOOK, BOOK)
+
+
+def decode_heartbeat(payload: bytes) -> tuple[Head, NDArray[Any]]:
+    """A heartbeat's one record. Raises `Refusal`."""
+    return _decode(payload, FrameKind.HEARTBEAT, HEARTBEAT)

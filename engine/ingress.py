@@ -10,15 +10,18 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from engine.decode import parse, read_json
 from engine.messages import OrderCommand, Refused, Unreadable
 from engine.quiet import LIBRDKAFKA
+from engine.reading import parse, read_json
 from engine.refusal import Refusal
 from engine.topics import ORDERS
 
 log = logging.getLogger(__name__)
 
-BATCH: Final = 2000
+BATCH: Final = 4096
+"""Records taken from the consumer at once."""
+FIND_SECONDS: Final = 0.5
+"""How long one look for the topic's partitions may take; a stop of the engine waits for it."""
 LONGEST_TEXT: Final = 64
 LONGEST_SENTENCE: Final = 300
 MOST_FIELDS: Final = 64
@@ -31,12 +34,13 @@ class OtherLog(RuntimeError):
     """The topic is not the one that the journal has read."""
 
 
-class Arrival(NamedTuple):
-    """One record of the topic, read as far as it can be."""
+class Arrived(NamedTuple):
+    """Records of the topic, in order; one element of each list is one record."""
 
-    partition: int
-    offset: int
-    command: OrderCommand | Refused | Unreadable
+    values: list[bytes]
+    keys: list[bytes | None]
+    partitions: list[int]
+    offsets: list[int]
 
 
 def _text(fields: dict[str, Any], name: str) -> str:
@@ -130,7 +134,7 @@ class Ingress:
         """Finds the topic's partitions, for as long as that takes, and starts reading them."""
         while not self._stopped.is_set():
             try:
-                found = self._consumer.list_topics(ORDERS.name, timeout=2).topics[ORDERS.name]
+                found = self._consumer.list_topics(ORDERS.name, timeout=FIND_SECONDS).topics[ORDERS.name]
                 if found.error is None and found.partitions:
                     self._partitions = list(found.partitions)
                     self._check_same_log()
@@ -167,32 +171,36 @@ class Ingress:
         self._next_offsets = dict(next_offsets)
         self._seek()
 
-    def poll(self) -> list[Arrival]:
+    def poll(self) -> Arrived:
         """What has arrived, without waiting. Raises `OtherLog`."""
+        arrived = Arrived([], [], [], [])
         if not self._assigned.is_set():
-            return []
+            return arrived
         if self._mismatch:
             raise OtherLog(self._mismatch)
-        arrivals = []
         for message in self._consumer.consume(BATCH, timeout=0):
             error = message.error()
             if error is not None:
                 self._note_error(error)
                 continue
-            arrivals += self._read(message)
-        if arrivals and self._away:
+            self._note(message, arrived)
+        if arrived.values and self._away:
             self._away = False
             log.info("Kafka is back")
-        return arrivals
+        return arrived
 
-    def _read(self, message: Message) -> list[Arrival]:
+    def _note(self, message: Message, arrived: Arrived) -> None:
+        """Adds a record, unless it was delivered before."""
         partition, offset = message.partition(), message.offset()
         assert partition is not None
         assert offset is not None
         if offset < self._next_offsets.get(partition, 0):
-            return []
+            return
         self._next_offsets[partition] = offset + 1
-        return [Arrival(partition, offset, read(message.value() or b"", message.key(), partition, offset))]
+        arrived.values.append(message.value() or b"")
+        arrived.keys.append(message.key())
+        arrived.partitions.append(partition)
+        arrived.offsets.append(offset)
 
     def close(self) -> None:
         self._stopped.set()

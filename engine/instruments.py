@@ -9,15 +9,18 @@ from typing import NamedTuple
 
 import msgspec
 
-from engine.decode import refusal_of
 from engine.messages import DefineInstrument
+from engine.reading import refusal_of
 
 
 class Listing(NamedTuple):
-    """An instrument of the file; `start_price` is where the simulated market opens, None for one that it leaves out."""
+    """An instrument of the file."""
 
     definition: DefineInstrument
     start_price: Decimal | None
+    """Where the simulated market opens, None for one that it leaves out."""
+    halted: bool = False
+    """Whether trading in it is halted when the engine starts."""
 
 
 class InstrumentsError(ValueError):
@@ -34,8 +37,11 @@ def load(path: Path) -> list[Listing]:
     for symbol, table in tables.items():
         try:
             start = table.pop("start_price", None)
+            halted = table.pop("halted", False)
+            if not isinstance(halted, bool):
+                raise TypeError(f"halted: expected true or false, not {halted!r}")
             definition = msgspec.convert({"type": "instrument", "symbol": symbol, **table}, DefineInstrument)
-            listings.append(Listing(definition, None if start is None else Decimal(start)))
+            listings.append(Listing(definition, None if start is None else Decimal(start), halted))
         except (msgspec.ValidationError, ArithmeticError, TypeError, AttributeError) as error:
             detail = str(refusal_of(error)) if isinstance(error, msgspec.ValidationError) else str(error)
             raise InstrumentsError(f"instruments file {path}, [{symbol}]: {detail}") from None

@@ -1,300 +1,292 @@
 """The journal: every sequenced command, in order, on disk before its reply.
 
-A folder of segment files, each named by its first sequence number. A segment starts with a 40-byte head (magic,
-version, shard, epoch, first seq, room for orders); then frames: a 24-byte head (payload length, CRC32C of the rest,
-first seq, number of commands, kind) and the payload, either COMMAND records or one administrative command as JSON. A
-frame is written with one `write`, so what a crash tears is the tail, which the next start cuts off.
+A folder of segments (`engine.segments`). A frame is written with one `write`, so what a crash tears is the tail, which
+the next start cuts off. The writer holds blocks of the disk beyond the journal's end: new orders are taken only while
+that reserve is whole, so that on a full disk there is room for cancels, and nobody else can take it.
 """
 
 from __future__ import annotations
 
-import fcntl
+import errno
+import logging
 import os
-import struct
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-import google_crc32c
 import msgspec
-import numpy as np
 from numpy.typing import NDArray
 
-from engine.layout import COMMAND
+from engine.disk import Disk
 from engine.messages import AdministrativeEntry
-
-SEGMENT_HEAD: Final = np.dtype(
-    [
-        ("magic", "S8"),
-        ("version", "<u4"),
-        ("shard", "<u4"),
-        ("epoch", "<u8"),
-        ("first_seq", "<u8"),
-        ("max_orders", "<u8"),
-    ]
+from engine.segments import (
+    ADMINISTRATIVE,
+    FRAME_BYTES,
+    HEAD_BYTES,
+    RECORDS,
+    Head,
+    JournalError,
+    check_follows,
+    damage,
+    frame_bytes,
+    head_bytes,
+    next_span,
+    read_head,
+    segment_path,
+    segments,
+    span_at,
 )
-HEAD_START: Final = struct.Struct("<II")
-HEAD_REST: Final = struct.Struct("<QII")
-HEAD_BYTES: Final = HEAD_START.size + HEAD_REST.size
-MAGIC: Final = b"HFTJRNL"
-VERSION: Final = 1
-RECORDS: Final = 1
-ADMINISTRATIVE: Final = 2
-SEGMENT_BYTES: Final = 256 << 20
-LARGEST_FRAME: Final = 64 << 20
-READ_BYTES: Final = 8 << 20
-SUFFIX: Final = ".journal"
 
-_entry_decoder: Final = msgspec.json.Decoder(AdministrativeEntry)
+log = logging.getLogger(__name__)
 
-
-class JournalError(RuntimeError):
-    """The journal cannot be used as it is; the text says where it is wrong and what can be done."""
-
-
-class Frame(NamedTuple):
-    """One frame: either `records` or `entry` is set."""
-
-    first_seq: int
-    size: int
-    """Number of commands."""
-    records: NDArray[Any] | None
-    entry: AdministrativeEntry | None
-
-    @property
-    def last_seq(self) -> int:
-        return self.first_seq + self.size - 1
-
-
-def segments(folder: Path) -> list[Path]:
-    """The segment files, oldest first."""
-    return sorted(folder.glob(f"*{SUFFIX}"))
-
-
-def _frame_bytes(kind: int, first_seq: int, count: int, payload: bytes) -> bytes:
-    rest = HEAD_REST.pack(first_seq, count, kind) + payload
-    return HEAD_START.pack(len(payload), google_crc32c.value(rest)) + rest
-
-
-def _parse(data: bytes, position: int) -> tuple[Frame, int] | None:
-    """The frame at `position` and where the next one starts; None where it is not there whole and sound."""
-    start = position + HEAD_BYTES
-    if start > len(data):
-        return None
-    length, crc = HEAD_START.unpack_from(data, position)
-    first_seq, count, kind = HEAD_REST.unpack_from(data, position + HEAD_START.size)
-    end = start + length
-    if end > len(data) or length > LARGEST_FRAME or count == 0:
-        return None
-    if google_crc32c.value(data[position + HEAD_START.size : end]) != crc:
-        return None
-    if kind == RECORDS:
-        return Frame(first_seq, count, np.frombuffer(data, COMMAND, count, start), None), end
-    return Frame(first_seq, count, None, _entry_decoder.decode(data[start:end])), end
+SEGMENT_BYTES: Final = 64 << 20
+RESERVE_BYTES: Final = 16 << 20
+"""For cancels on a full disk: room for 80,000 of them in frames of one."""
+STEP_BYTES: Final = 16 << 20
+"""Blocks are taken in steps of this, beyond the reserve."""
 
 
 class Writer:
     """Appends to the journal. Holds a lock on the folder, so that there is one writer."""
 
-    def __init__(self, folder: Path, *, max_orders: int = 0, shard: int = 0, epoch: int = 1) -> None:
-        """Cuts off a torn tail. Raises `JournalError` where another process writes or the middle is damaged."""
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_orders: int = 0,
+        shard: int = 0,
+        epoch: int | None = None,
+        disk: Disk | None = None,
+        reserve: int = RESERVE_BYTES,
+    ) -> None:
+        """Cuts off a torn tail. `epoch`: of an engine that takes over, higher than the journal's; None: the journal's
+        own, 1 in a new one. Raises `JournalError` where another process writes or the last segment is damaged."""
+        self._disk = disk or Disk()
+        self._disk.make_folder(folder)
         self.folder = folder
-        self.max_orders = max_orders
-        """Of the core that the journal is for: which orders find room is part of what happened."""
-        self.shard = shard
-        self.epoch = epoch
-        self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            raise JournalError(f"another engine writes the journal in {folder}") from None
+        self.cut_bytes = 0
+        """Of a torn frame at the end, which the start cut off."""
+        self.last_seq = 0
+        self.bytes = 0
+        """Of all segments."""
         self._descriptor = -1
         self._size = 0
-        self.cut_bytes = self._cut_torn_tail()
-        existing = segments(folder)
-        if existing:
-            check_head(existing[-1], max_orders)
-            self._descriptor = os.open(existing[-1], os.O_WRONLY | os.O_APPEND)
-            self._size = existing[-1].stat().st_size
+        self._reserve = reserve
+        self._reserved = 0
+        """Blocks of the segment are taken up to this byte."""
+        self._broken = False
+        self._finishing: Callable[[], None] | None = None
+        """Waits for what `_finish` has begun."""
+        self._unsynced: OSError | None = None
+        """Why something written may not have reached the disk: no later sync can make that good."""
+        try:
+            self._lock = self._disk.lock(folder / "lock")
+        except BlockingIOError:
+            raise JournalError(f"another engine writes the journal in {folder}") from None
+        try:
+            self._open(max_orders, shard, epoch)
+        except BaseException:
+            self._disk.close(self._lock)
+            raise
 
-    def _cut_torn_tail(self) -> int:
-        """Bytes cut off the last segment."""
+    def _open(self, max_orders: int, shard: int, epoch: int | None) -> None:
         existing = segments(self.folder)
+        heads = [read_head(path, max_orders) for path in existing]
+        for path, head, before in zip(existing[1:], heads[1:], heads, strict=False):
+            check_follows(path, head, before)
+        for path in self.folder.glob("*.new"):
+            self._disk.remove(path)
         if not existing:
-            return 0
-        last = existing[-1]
-        data = last.read_bytes()
-        check_head(last, None)
-        position = SEGMENT_HEAD.itemsize
-        while (parsed := _parse(data, position)) is not None:
-            position = parsed[1]
-        if position == len(data):
-            return 0
-        following = _next_sound_frame(data, position + 1)
-        if following is not None:
+            self._head = Head(shard, 1 if epoch is None else epoch, 0, max_orders, secrets.randbits(63))
+            return
+        self._head = heads[-1]
+        if self._head.shard != shard:
+            raise JournalError(f"the journal in {self.folder} is of shard {self._head.shard}, not of {shard}")
+        if epoch is not None and epoch < self._head.epoch:
             raise JournalError(
-                f"{last} is damaged at byte {position}, with sound commands after it from byte {following}: restore "
-                f"it from a backup, or cut it there (truncate -s {position} {last}) and lose what follows"
+                f"an engine with epoch {self._head.epoch} has taken the journal in {self.folder} over: epoch {epoch} "
+                "may not write to it any more"
             )
-        os.truncate(last, position)
-        return len(data) - position
+        self._descriptor = self._disk.open(existing[-1])
+        self._cut_torn_tail(existing[-1])
+        self.bytes = sum(path.stat().st_size for path in existing)
+        self._sync_older(existing[-3:-1])
+        if epoch is not None and epoch > self._head.epoch:
+            self._head = self._head._replace(epoch=epoch)
+            self._roll(self.last_seq + 1)
 
-    def _roll(self, first_seq: int) -> None:
-        """Starts a segment. It has its name only once its head is whole, and is written to only then."""
-        path = self.folder / f"{first_seq:020d}{SUFFIX}"
-        unfinished = path.with_suffix(".new")
-        head = np.zeros(1, SEGMENT_HEAD)
-        head["magic"], head["version"], head["max_orders"] = MAGIC, VERSION, self.max_orders
-        head["shard"], head["epoch"], head["first_seq"] = self.shard, self.epoch, first_seq
-        unfinished.write_bytes(head.tobytes())
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_APPEND)
-        os.fsync(descriptor)
-        os.rename(unfinished, path)
-        before, self._descriptor, self._size = self._descriptor, descriptor, SEGMENT_HEAD.itemsize
-        if before >= 0:
-            os.fdatasync(before)
-            os.close(before)
+    def _sync_older(self, paths: list[Path]) -> None:
+        """A writer that died had perhaps not brought these, and the last segment's name, to the disk: `sync` speaks for
+        them, too."""
+        for path in paths:
+            descriptor = self._disk.open(path)
+            try:
+                self._disk.sync(descriptor)
+            finally:
+                self._disk.close(descriptor)
+        self._disk.sync_folder(self.folder)
+
+    def _cut_torn_tail(self, path: Path) -> None:
+        """Finds where the last segment ends."""
+        data = path.read_bytes()
+        self.last_seq = self._head.first_seq - 1
+        position = HEAD_BYTES
+        while (span := span_at(data, position)) is not None:
+            if span.first_seq != self.last_seq + 1:
+                raise JournalError(f"{path} goes from command {self.last_seq} to {span.first_seq} at byte {position}")
+            self.last_seq += span.size
+            position = span.end
+        if position < len(data):
+            following = next_span(data, position + 1)
+            if following is not None:
+                raise damage(path, position, following)
+            self._disk.truncate(self._descriptor, position)
+            self.cut_bytes = len(data) - position
+        self._size = position
+
+    @property
+    def shard(self) -> int:
+        return self._head.shard
+
+    @property
+    def epoch(self) -> int:
+        return self._head.epoch
+
+    @property
+    def identity(self) -> int:
+        """Of this journal, in the heads of all its segments."""
+        return self._head.identity
+
+    @property
+    def max_orders(self) -> int:
+        return self._head.max_orders
+
+    # ------------------------------------------------------------------------------------------------ appending
+
+    def append_records(self, records: NDArray[Any], *, urgent: bool = False) -> None:
+        """Writes sequenced COMMAND records as one frame. `urgent`: may use the reserve. Raises OSError where the disk
+        does not take it; then nothing of it is in the journal."""
+        self._append(RECORDS, int(records["seq"][0]), len(records), records.tobytes(), urgent)
+
+    def append_administrative(self, seq: int, entry: AdministrativeEntry, *, urgent: bool = False) -> None:
+        """The same for one administrative command."""
+        self._append(ADMINISTRATIVE, seq, 1, msgspec.json.encode(entry), urgent)
+
+    def _append(self, kind: int, first_seq: int, count: int, payload: bytes, urgent: bool) -> None:
+        if self._broken:
+            raise OSError(errno.EIO, "the journal could not be cut back to its last whole frame: restart the engine")
+        if self._descriptor < 0 or self._size >= SEGMENT_BYTES:
+            try:
+                self._roll(first_seq)
+            except OSError:
+                if self._descriptor < 0 or not urgent:
+                    raise  # otherwise the reserve of the full segment takes it
+        self._take_room(FRAME_BYTES + len(payload), urgent)
+        self._write(frame_bytes(kind, first_seq, count, payload))
+        self.last_seq = first_seq + count - 1
+
+    def _take_room(self, length: int, urgent: bool) -> None:
+        """Makes sure of the blocks for what is to be written and, unless it is urgent, for the reserve behind it."""
+        needed = self._size + length + (0 if urgent else self._reserve)
+        if needed <= self._reserved or self._reserve == 0:
+            return
+        for wanted in (needed + STEP_BYTES, needed):
+            try:
+                if not self._disk.reserve(self._descriptor, self._size, wanted - self._size):
+                    log.warning("%s cannot reserve room: on a full disk cancels fail as new orders do", self.folder)
+                    self._reserve = 0
+            except OSError as error:
+                if error.errno != errno.ENOSPC or wanted == needed:
+                    raise
+                continue
+            self._reserved = wanted
+            return
 
     def _write(self, data: bytes) -> None:
-        written = os.write(self._descriptor, data)
+        written = 0
+        try:
+            written = self._disk.write(self._descriptor, data)
+        finally:
+            if written != len(data):
+                self._cut_back()
         if written != len(data):
-            os.ftruncate(self._descriptor, self._size)
-            raise OSError(28, "the disk took only a part of the journal's frame")
-        self._size += len(data)
+            raise OSError(errno.ENOSPC, "the disk took only a part of the journal's frame")
+        self._size += written
+        self.bytes += written
 
-    def _append(self, kind: int, first_seq: int, count: int, payload: bytes) -> None:
-        if self._descriptor < 0 or self._size >= SEGMENT_BYTES:
-            self._roll(first_seq)
-        self._write(_frame_bytes(kind, first_seq, count, payload))
+    def _cut_back(self) -> None:
+        """Takes a part of a frame away again. Where even that fails, nothing may be written behind it."""
+        self._broken = True
+        if self._disk.size(self._descriptor) != self._size:
+            self._disk.truncate(self._descriptor, self._size)
+            self._reserved = self._size
+        self._broken = False
 
-    def append_records(self, records: NDArray[Any]) -> None:
-        """Writes sequenced COMMAND records as one frame. Raises OSError where the disk does not take it."""
-        self._append(RECORDS, int(records["seq"][0]), len(records), records.tobytes())
+    def _roll(self, first_seq: int) -> None:
+        """Starts a segment. It has its name only once its head is on the disk, and is written to only then."""
+        path = segment_path(self.folder, first_seq)
+        unfinished = path.with_suffix(".new")
+        head = self._head._replace(first_seq=first_seq)
+        data = head_bytes(head)
+        descriptor = self._disk.open(unfinished)
+        try:
+            self._disk.truncate(descriptor, 0)
+            if self._disk.write(descriptor, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if self._reserve:
+                self._disk.reserve(descriptor, 0, len(data) + self._reserve)
+            self._disk.sync(descriptor)
+            self._disk.rename(unfinished, path)
+        except BaseException:
+            self._disk.close(descriptor)
+            raise
+        before, size = self._descriptor, self._size
+        self._descriptor, self._size, self._head = descriptor, len(data), head
+        self._reserved = self._size + self._reserve
+        self.bytes += len(data)
+        self._finish(before, size)
 
-    def append_administrative(self, seq: int, entry: AdministrativeEntry) -> None:
-        self._append(ADMINISTRATIVE, seq, 1, msgspec.json.encode(entry))
+    def _finish(self, descriptor: int, size: int) -> None:
+        """Brings the segment before, and the new one's name, to the disk while the writer goes on."""
 
-    def close(self) -> None:
-        if self._descriptor >= 0:
-            os.fdatasync(self._descriptor)
-            os.close(self._descriptor)
-            self._descriptor = -1
-        os.close(self._lock)
-
-
-def check_head(path: Path, max_orders: int | None) -> None:
-    """Raises `JournalError` where the file is no journal, or one for another number of orders than `max_orders`."""
-    with open(path, "rb") as file:
-        data = file.read(SEGMENT_HEAD.itemsize)
-    if len(data) < SEGMENT_HEAD.itemsize or not data.startswith(MAGIC):
-        raise JournalError(f"{path} is no journal")
-    head = np.frombuffer(data, SEGMENT_HEAD)[0]
-    if int(head["version"]) != VERSION:
-        raise JournalError(f"{path} is a journal of version {int(head['version'])}, this program reads {VERSION}")
-    if max_orders is not None and int(head["max_orders"]) != max_orders:
-        raise JournalError(
-            f"the journal in {path.parent} was begun with room for {int(head['max_orders'])} orders, which is part of "
-            f"what it replays to: set HFT_MAX_ORDERS={int(head['max_orders'])}, or start with another HFT_VAR"
-        )
-
-
-def _next_sound_frame(data: bytes, position: int) -> int | None:
-    """Where the next sound frame starts, searching byte by byte for at most 1 MiB."""
-    for candidate in range(position, min(len(data), position + (1 << 20))):
-        length = int.from_bytes(data[candidate : candidate + 4], "little")
-        if 0 < length <= LARGEST_FRAME and candidate + HEAD_BYTES + length <= len(data):
+        def work() -> None:
             try:
-                if _parse(data, candidate) is not None:
-                    return candidate
-            except msgspec.MsgspecError:
-                continue
-    return None
+                if descriptor >= 0:
+                    self._disk.truncate(descriptor, size)
+                    self._disk.sync(descriptor)
+                    self._disk.close(descriptor)
+                self._disk.sync_folder(self.folder)
+            except OSError as error:
+                self._unsynced = error
 
+        self._wait()
+        self._finishing = self._disk.aside(work)
 
-class Reader:
-    """Follows the journal, also while it is written. It keeps nothing but the place after the last whole frame, so that
-    a torn frame that the writer cuts off and writes anew is read as it then stands."""
+    def _wait(self) -> None:
+        if self._finishing is not None:
+            self._finishing()
+            self._finishing = None
 
-    def __init__(self, folder: Path, *, max_orders: int | None = None) -> None:
-        """`max_orders`: of the core that the commands are for, None where there is none."""
-        self._folder = folder
-        self._max_orders = max_orders
-        self._path: Path | None = None
-        self._file: Any = None
-        self._offset = 0
-
-    def frames(self) -> Iterator[Frame]:
-        """All whole frames from where the last call ended to what is written by now. Raises `JournalError`."""
-        while self._file is not None or self._open_next():
-            yield from self._whole_frames()
-            if not self._segment_is_done():
-                return
-
-    def _whole_frames(self) -> Iterator[Frame]:
-        size = READ_BYTES
-        while True:
-            self._file.seek(self._offset)
-            data = self._file.read(size)
-            position = 0
-            while (parsed := _parse(data, position)) is not None:
-                frame, end = parsed
-                self._offset += end - position
-                position = end
-                yield frame
-            if position:
-                size = READ_BYTES
-            elif len(data) == size:
-                size *= 2  # a frame larger than what was read
-            else:
-                return
-
-    def _segment_is_done(self) -> bool:
-        """Whether a later segment is there, so that this one is read to its end; then the later one is opened."""
-        if segments(self._folder)[-1] == self._path:
-            return False
-        if os.fstat(self._file.fileno()).st_size == self._offset:
-            return self._open_next()
-        self._file.seek(self._offset)
-        if _parse(self._file.read(LARGEST_FRAME), 0) is None:
-            raise JournalError(f"{self._path} is damaged at byte {self._offset}")
-        return True
-
-    def _open_next(self) -> bool:
-        later = [p for p in segments(self._folder) if self._path is None or p.name > self._path.name]
-        if not later:
-            return False
-        check_head(later[0], self._max_orders)
-        self.close()
-        self._path = later[0]
-        self._file = open(self._path, "rb", buffering=0)  # noqa: SIM115 - closed when the next segment is opened
-        self._offset = SEGMENT_HEAD.itemsize
-        return True
+    def sync(self) -> None:
+        """Everything written so far survives the machine from here on. Raises OSError; after a failure always, as
+        what the system has dropped then is not written by trying again."""
+        self._wait()
+        if self._unsynced is not None:
+            raise self._unsynced
+        try:
+            if self._descriptor >= 0:
+                self._disk.sync(self._descriptor)
+        except OSError as error:
+            self._unsynced = error
+            raise
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-
-def runs(frames: Iterator[Frame], *, most: int = 1 << 14) -> Iterator[Frame]:
-    """The same commands, neighbouring record frames joined up to about `most`: larger batches cost less."""
-    waiting: list[NDArray[Any]] = []
-    count = 0
-    for frame in frames:
-        if frame.records is not None:
-            waiting.append(frame.records)
-            count += frame.size
-        if waiting and (frame.records is None or count >= most):
-            yield _joined(waiting)
-            waiting, count = [], 0
-        if frame.records is None:
-            yield frame
-    if waiting:
-        yield _joined(waiting)
-
-
-def _joined(parts: list[NDArray[Any]]) -> Frame:
-    records = np.concatenate(parts)
-    return Frame(int(records["seq"][0]), len(records), records, None)
+        """Raises OSError where what was written cannot be brought to the disk."""
+        try:
+            self.sync()
+        finally:
+            if self._descriptor >= 0:
+                self._disk.close(self._descriptor)
+                self._descriptor = -1
+            self._disk.close(self._lock)

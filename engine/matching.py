@@ -1,8 +1,4 @@
-"""What a command does: price-time matching, and the decisions around it. Pure integers, no clock.
-
-`run` takes sequenced commands in order. A function here either decides (`new_order`, `cancel`, `replace`,
-`cancel_all`) or does one thing to the book; the checks and the reports have files of their own.
-"""
+"""Price-time matching: one order against the book, and what each match does to the two orders. Pure integers."""
 
 from __future__ import annotations
 
@@ -10,484 +6,378 @@ from typing import Any
 
 import numpy as np
 
-from engine.book import HEAD, LEVELS, LIVE, append, give_slot, take_slot, unlink
-from engine.book import USED as SLOTS_USED
-from engine.checks import check_id, check_new, check_price, content_hash, known_account, refusal
-from engine.clients import ID_WORD, ID_WORDS, STRATEGY_WORD, find_id, find_order, insert, take_record
+from engine.book import HEAD, LEVELS, append, next_above, next_below, unlink
 from engine.codes import (
-    ACCEPTED,
     BUY,
-    CANCEL,
-    CANCEL_ALL,
-    CAPACITY,
-    COMMAND_ID,
-    COMMAND_STRATEGY,
+    CANCEL_BOTH,
+    CANCEL_NEWEST,
+    CANCEL_OLDEST,
+    DECREMENT,
     EXEC_CANCELED,
-    EXEC_NEW,
-    EXEC_REPLACED,
-    F_ACCOUNT,
-    F_CLIENT_ID,
-    F_ORDER_ID,
-    F_QUANTITY,
-    F_TYPE,
-    INVALID_FIELD,
-    INVALID_QUANTITY,
+    EXEC_RESTATED,
+    EXEC_TRADE,
+    FLAG_REDUCE_ONLY,
+    FOK,
     IOC,
     LIMIT,
     MAKER,
-    MARKET,
-    NEW,
     NO_LIQUIDITY,
+    NO_PREVENTION,
     NONE,
-    REFUSAL,
-    REJECTED,
-    REPLACE,
-    REUSED_ID,
-    STATUS_CANCELED,
+    PRICE_COLLAR,
+    REDUCE_ONLY,
+    SELF_TRADE,
     STATUS_FILLED,
-    STATUS_NEW,
-    STATUS_REJECTED,
+    STATUS_PARTIAL,
+    STOP_LIMIT,
     TAKER,
-    TOO_LATE,
-    UNKNOWN_ACCOUNT,
-    UNKNOWN_ORDER,
 )
-from engine.jit import compiled, entry
-from engine.reports import (
-    copy_words,
-    repeat_first,
-    reply_bare,
-    reply_order,
-    report_order,
-    report_refused_change,
-    report_refused_new,
-    report_trade,
-    working_status,
-)
-from engine.state import Batch, Engine, Output
+from engine.endings import close, end_order, leave, release_both, shrink, shrink_sibling
+from engine.jit import compiled, inlined, merged
+from engine.ledger import book_fill, closable, fee, same_owner
+from engine.orders import BOOK, ICEBERG, LISTED
+from engine.reports import report_order, working_status, write_report
+from engine.risk import count_down, worst_price
+from engine.state import FIRST_PRICE, MATCHES, ROOM, Batch, Engine, Output
+from engine.state import TAKER as WORK_TAKER
+from engine.stops import observe
+
+# ------------------------------------------------------------------------------------------------------ one match
 
 
-@compiled
-def close(engine: Engine, slot: int, status: int) -> None:
-    """The order in `slot`, already out of its queue, is done: its record keeps what the pool forgets."""
+@inlined
+def fill(
+    engine: Engine, batch: Batch, slot: int, out: Output, n: int, lots: Any, price: Any, ppm: Any, liquidity: int
+) -> None:
+    """Books one side of a match, and writes report n."""
     orders = engine.books.orders
-    records = engine.clients.records
-    client = np.int64(orders["client"][slot])
-    records["slot"][client] = 0
-    records["status"][client] = status
-    records["quantity"][client] = orders["quantity"][slot]
-    records["notional"][client] = orders["notional"][slot]
-    if orders["order_type"][slot] == MARKET:
-        records["limit_price"][client] = 0
-    else:
-        base = engine.books.instruments["base"][np.int64(orders["instrument"][slot])]
-        records["limit_price"][client] = base + np.int64(orders["level"][slot])
-    give_slot(engine.books, slot)
+    reports = out.reports
+    instrument = np.int64(orders["instrument"][slot])
+    unit = price * engine.books.instruments["money"][instrument]
+    paid = fee(lots * unit, np.int64(ppm), 500_000)
+    book_fill(
+        engine.ledger, np.int64(orders["account"][slot]), instrument, np.int64(orders["side"][slot]), lots, unit, paid
+    )
+    leaves = orders["leaves"][slot] - lots
+    orders["leaves"][slot] = leaves
+    orders["notional"][slot] += lots * price
+    count_down(engine, slot, lots)
+    write_report(engine, batch, slot, out, n, EXEC_TRADE, STATUS_PARTIAL if leaves > 0 else STATUS_FILLED, NONE)
+    reports["last_quantity"][n] = lots
+    reports["last_price"][n] = price
+    reports["fee"][n] = paid
+    reports["match"][n] = engine.work[MATCHES]
+    reports["liquidity"][n] = liquidity
 
 
 @compiled
-def trade(engine: Engine, slot: int, quantity: Any, price: Any) -> None:
-    """Books one match on one of its two orders."""
+def follow_links(
+    engine: Engine, batch: Batch, out: Output, n: int, sibling: int, first: int, second: int, lots: Any, filled: Any
+) -> int:
+    """After a fill of `lots`: the sibling has less to do; the children (none where the order is not `filled`) are
+    released. Returns the next report's number."""
+    if sibling != 0:
+        n = shrink_sibling(engine, batch, sibling, out, n, lots)
+    release_both(engine, first, second, filled)
+    return n
+
+
+@inlined
+def after_fill(engine: Engine, batch: Batch, slot: int, out: Output, n: int, lots: Any) -> int:
+    """What a fill of `lots` does to its order and to those linked with it. Returns the next report's number."""
     orders = engine.books.orders
-    orders["leaves"][slot] -= quantity
-    orders["notional"][slot] += quantity * price
-    engine.clients.records["filled"][np.int64(orders["client"][slot])] += quantity
+    listed = orders["traits"][slot] & LISTED
+    done = orders["leaves"][slot] == 0
+    sibling = 0
+    first = 0
+    second = 0
+    filled = orders["quantity"][slot]
+    if listed:
+        terms = engine.books.terms
+        sibling = np.int64(terms["sibling"][slot])
+        if done:
+            first = np.int64(terms["first_child"][slot])
+            second = np.int64(terms["second_child"][slot])
+    if done:
+        leave(engine, slot)
+        close(engine, slot, STATUS_FILLED)
+    if listed:
+        n = follow_links(engine, batch, out, n, sibling, first, second, lots, filled)
+    if not done and orders["flags"][slot] & FLAG_REDUCE_ONLY:
+        n = end_if_closed(engine, batch, slot, out, n)
+    return n
 
 
 @compiled
-def match(engine: Engine, batch: Batch, i: int, slot: int, out: Output, n: int, first: int) -> int:
-    """Trades the order in `slot` (in no queue) against the other side as far as its level allows.
+def end_if_closed(engine: Engine, batch: Batch, slot: int, out: Output, n: int) -> int:
+    """Cancels a reduce-only order when there is nothing left to reduce. Returns the next report's number."""
+    orders = engine.books.orders
+    account = np.int64(orders["account"][slot])
+    instrument = np.int64(orders["instrument"][slot])
+    if closable(engine.ledger, account, instrument, np.int64(orders["side"][slot])) == 0:
+        return end_order(engine, batch, slot, out, n, EXEC_CANCELED, REDUCE_ONLY, False)
+    return n
 
-    Returns the next report's number. The taker's own order stays in its slot, filled or not."""
+
+@inlined
+def trade(engine: Engine, batch: Batch, maker: int, taker: int, out: Output, n: int, lots: Any, price: Any) -> int:
+    """One match, as far as its two reports. Returns the next report's number."""
+    terms = engine.books.terms
+    instrument = np.int64(engine.books.orders["instrument"][maker])
+    engine.books.instruments["last_price"][instrument] = price
+    engine.work[MATCHES] += 1
+    fill(engine, batch, maker, out, n, lots, price, terms["maker_fee_ppm"][maker], MAKER)
+    fill(engine, batch, taker, out, n + 1, lots, price, terms["taker_fee_ppm"][taker], TAKER)
+    return n + 2
+
+
+@compiled
+def reducible(engine: Engine, slot: int, lots: Any) -> Any:
+    """How many of so many lots a reduce-only order may trade now; all of them where it is none."""
+    orders = engine.books.orders
+    if not orders["flags"][slot] & FLAG_REDUCE_ONLY:
+        return lots
+    account = np.int64(orders["account"][slot])
+    instrument = np.int64(orders["instrument"][slot])
+    return min(lots, closable(engine.ledger, account, instrument, np.int64(orders["side"][slot])))
+
+
+@compiled
+def decrement(engine: Engine, batch: Batch, slot: int, out: Output, n: int, lots: Any) -> int:
+    """A self-trade takes so many lots off an order. Returns the next report's number."""
+    orders = engine.books.orders
+    shrink(engine, slot, lots)
+    if orders["leaves"][slot] == 0:
+        return end_order(engine, batch, slot, out, n, EXEC_CANCELED, SELF_TRADE, False)
+    report_order(engine, batch, slot, out, n, EXEC_RESTATED, working_status(engine, slot), SELF_TRADE)
+    return n + 1
+
+
+@compiled
+def prevent(engine: Engine, batch: Batch, maker: int, taker: int, out: Output, n: int) -> int:
+    """Two orders of one owner meet, by the taker's rule. Returns the next report's number; an order that has ended
+    has no leaves."""
+    orders = engine.books.orders
+    mode = orders["self_trade_prevention"][taker]
+    if mode == DECREMENT:
+        lots = min(orders["leaves"][maker], orders["leaves"][taker])
+        n = decrement(engine, batch, maker, out, n, lots)
+        return decrement(engine, batch, taker, out, n, lots)
+    if mode == CANCEL_OLDEST or mode == CANCEL_BOTH:
+        n = end_order(engine, batch, maker, out, n, EXEC_CANCELED, SELF_TRADE, False)
+    if mode == CANCEL_NEWEST or mode == CANCEL_BOTH:
+        n = end_order(engine, batch, taker, out, n, EXEC_CANCELED, SELF_TRADE, False)
+    return n
+
+
+@inlined
+def own(engine: Engine, taker: int, maker: int) -> bool:
+    """Whether self-trade prevention keeps the two from trading."""
+    orders = engine.books.orders
+    if orders["self_trade_prevention"][taker] == NO_PREVENTION:
+        return False
+    return same_owner(engine.ledger, np.int64(orders["account"][taker]), np.int64(orders["account"][maker]))
+
+
+# ------------------------------------------------------------------------------------------------- a whole round
+
+
+@inlined
+def requeue(engine: Engine, slot: int, lots: Any) -> None:
+    """A fill took `lots` off what an iceberg shows; when that is gone it shows more, at the end of its level."""
+    terms = engine.books.terms
+    terms["shown"][slot] -= lots
+    if terms["shown"][slot] == 0:
+        terms["shown"][slot] = min(terms["display"][slot], engine.books.orders["leaves"][slot])
+        queue = np.int64(engine.books.orders["side"][slot]) - 1
+        unlink(engine.books, slot, queue)
+        append(engine.books, slot, queue)
+
+
+@merged
+def match(engine: Engine, batch: Batch, out: Output, n: int) -> int:
+    """Trades the taker at work, which stands nowhere, against the other side as far as its level allows, or as there
+    is room for reports. `work[TAKER]` is 0 once it has ended. Returns the next report's number."""
     books = engine.books
     orders = books.orders
+    work = engine.work
+    slot = work[WORK_TAKER]
+    if slot == 0:
+        return n
+    room = out.reports.shape[0] - ROOM
     instrument = np.int64(orders["instrument"][slot])
     side = np.int64(orders["side"][slot])
     limit = np.int64(orders["level"][slot])
-    other = 3 - side
-    match_number = 0
-    while orders["leaves"][slot] > 0:
+    queue = 2 - side
+    guarded = orders["self_trade_prevention"][slot] != NO_PREVENTION
+    reduces = orders["flags"][slot] & FLAG_REDUCE_ONLY
+    while n <= room:
+        level = books.best[instrument, queue]
         if side == BUY:
-            level = books.instruments["best_ask"][instrument]
             if level > limit:
                 break
-        else:
-            level = books.instruments["best_bid"][instrument]
-            if level < limit:
+        elif level < limit:
+            break
+        maker = np.int64(books.queues[instrument, queue, level, HEAD])
+        if guarded and own(engine, slot, maker):
+            n = prevent(engine, batch, maker, slot, out, n)
+            if orders["leaves"][slot] == 0:
+                work[WORK_TAKER] = 0
+                break
+            continue
+        lots = orders["leaves"][maker]
+        iceberg = orders["traits"][maker] & ICEBERG
+        if iceberg:
+            lots = books.terms["shown"][maker]
+        lots = min(lots, orders["leaves"][slot])
+        if orders["flags"][maker] & FLAG_REDUCE_ONLY:
+            lots = reducible(engine, maker, lots)
+            if lots == 0:
+                n = end_order(engine, batch, maker, out, n, EXEC_CANCELED, REDUCE_ONLY, False)
+                continue
+        if reduces:
+            lots = reducible(engine, slot, lots)
+            if lots == 0:
+                n = end_order(engine, batch, slot, out, n, EXEC_CANCELED, REDUCE_ONLY, False)
+                work[WORK_TAKER] = 0
                 break
         price = books.instruments["base"][instrument] + level
-        maker = np.int64(books.queues[instrument, other - 1, level, HEAD])
-        quantity = min(orders["leaves"][slot], orders["leaves"][maker])
-        match_number += 1
-        trade(engine, maker, quantity, price)
-        trade(engine, slot, quantity, price)
-        report_trade(engine, batch, i, maker, out, n, first, match_number, quantity, price, MAKER)
-        report_trade(
-            engine,
-            batch,
-            i,
-            slot,
-            out,
-            n + 1,
-            first,
-            match_number,
-            quantity,
-            price,
-            TAKER,
-        )
-        n += 2
-        books.instruments["last_price"][instrument] = price
-        if orders["leaves"][maker] == 0:
-            unlink(books, maker)
-            close(engine, maker, STATUS_FILLED)
+        if work[FIRST_PRICE] == 0:
+            work[FIRST_PRICE] = price
+        n = trade(engine, batch, maker, slot, out, n, lots, price)
+        if iceberg and orders["leaves"][maker] > 0:
+            requeue(engine, maker, lots)
+        n = after_fill(engine, batch, maker, out, n, lots)
+        n = after_fill(engine, batch, slot, out, n, lots)
+        if orders["leaves"][slot] == 0:
+            work[WORK_TAKER] = 0
+            break
     return n
 
 
-@compiled
-def settle(engine: Engine, batch: Batch, i: int, slot: int, out: Output, n: int, first: int) -> int:
-    """After matching: the order is done, or its rest is canceled, or it rests. Returns the next report's number."""
+@inlined
+def end_round(engine: Engine, instrument: int) -> None:
+    """The round's first and last price are seen by the stops."""
+    first = engine.work[FIRST_PRICE]
+    if first != 0:
+        last = engine.books.instruments["last_price"][instrument]
+        observe(engine, instrument, first)
+        if last != first:
+            observe(engine, instrument, last)
+
+
+@inlined
+def rest(engine: Engine, slot: int) -> None:
+    """Puts an order, which stands nowhere and whose level is set, in the book."""
     orders = engine.books.orders
-    if orders["leaves"][slot] == 0:
-        close(engine, slot, STATUS_FILLED)
+    if orders["traits"][slot] & ICEBERG:
+        terms = engine.books.terms
+        terms["shown"][slot] = min(terms["display"][slot], orders["leaves"][slot])
+    orders["place"][slot] = BOOK
+    append(engine.books, slot, np.int64(orders["side"][slot]) - 1)
+
+
+@inlined
+def at_market(order_type: int) -> bool:
+    """Whether an order, once triggered, has no limit."""
+    return order_type != LIMIT and order_type != STOP_LIMIT
+
+
+@merged
+def settle(engine: Engine, batch: Batch, out: Output, n: int) -> int:
+    """After matching: what is left of the taker is canceled, or rests. Returns the next report's number."""
+    orders = engine.books.orders
+    slot = engine.work[WORK_TAKER]
+    if slot == 0:
         return n
-    if orders["order_type"][slot] == MARKET or orders["time_in_force"][slot] == IOC:
-        orders["leaves"][slot] = 0
-        report_order(engine, batch, i, slot, out, n, first, EXEC_CANCELED, STATUS_CANCELED)
-        out.reports["reason"][n] = NO_LIQUIDITY
-        close(engine, slot, STATUS_CANCELED)
-        return n + 1
-    append(engine.books, slot)
-    return n
+    engine.work[WORK_TAKER] = 0
+    time_in_force = orders["time_in_force"][slot]
+    market = at_market(np.int64(orders["order_type"][slot]))
+    if not market and time_in_force != IOC and time_in_force != FOK:
+        rest(engine, slot)
+        return n
+    queue = 2 - np.int64(orders["side"][slot])
+    level = engine.books.best[np.int64(orders["instrument"][slot]), queue]
+    reason = PRICE_COLLAR if market and 0 <= level < LEVELS else NO_LIQUIDITY
+    return end_order(engine, batch, slot, out, n, EXEC_CANCELED, reason, False)
+
+
+# ------------------------------------------------------------------------------------------------------- the walk
+
+COVERED = 1
+SHORT = 0
+OWN = -1
 
 
 @compiled
-def remember(engine: Engine, batch: Batch, i: int, content: Any) -> int:
-    """A new record for the id of command i."""
-    clients = engine.clients
-    client = take_record(clients)
-    records = clients.records
-    records["account"][client] = batch.commands["account"][i]
-    records["slot"][client] = 0
-    records["content"][client] = content
-    records["order_id"][client] = batch.commands["seq"][i]
-    records["quantity"][client] = batch.commands["quantity"][i]
-    records["filled"][client] = 0
-    records["notional"][client] = 0
-    records["first_filled"][client] = 0
-    records["first_notional"][client] = 0
-    records["limit_price"][client] = batch.commands["limit_price"][i]
-    records["first_status"][client] = STATUS_REJECTED
-    records["status"][client] = STATUS_REJECTED
-    records["reason"][client] = NONE
-    records["field"][client] = 0
-    records["side"][client] = batch.commands["side"][i]
-    records["order_type"][client] = batch.commands["order_type"][i]
-    records["time_in_force"][client] = batch.commands["time_in_force"][i]
-    records["instrument"][client] = batch.commands["instrument"][i]
-    records["source"][client] = batch.commands["source"][i]
-    copy_words(clients.words, client, STRATEGY_WORD, batch.words, i, COMMAND_STRATEGY, 2)
-    copy_words(clients.words, client, ID_WORD, batch.words, i, COMMAND_ID, ID_WORDS)
-    insert(clients, clients.by_id, client, False)
-    insert(clients, clients.by_order, client, True)
-    return client
+def walk(engine: Engine, slot: int, side: int, limit: int, wanted: Any, replacing: bool) -> int:
+    """Whether the other side, up to level `limit`, has `wanted` lots for the order in `slot`: COVERED or SHORT; or OWN
+    where a `replacing` order would first meet one of its owner's."""
+    books = engine.books
+    orders = books.orders
+    instrument = np.int64(orders["instrument"][slot])
+    queue = 2 - side
+    bits = books.bitmaps[instrument, queue]
+    level = books.best[instrument, queue]
+    skips = orders["self_trade_prevention"][slot] == CANCEL_OLDEST
+    while 0 <= level < LEVELS:
+        if (side == BUY and level > limit) or (side != BUY and level < limit):
+            break
+        maker = np.int64(books.queues[instrument, queue, level, HEAD])
+        while maker != 0:
+            if own(engine, slot, maker):
+                if replacing:
+                    return OWN
+                if not skips:
+                    return SHORT
+            elif replacing or not orders["flags"][maker] & FLAG_REDUCE_ONLY:
+                wanted -= orders["leaves"][maker]
+                if wanted <= 0:
+                    return COVERED
+            maker = np.int64(orders["next"][maker])
+        if side == BUY:
+            level = next_above(bits, level + 1)
+        else:
+            level = next_below(bits, level - 1)
+    return SHORT
 
 
 @compiled
-def refuse_new(
-    batch: Batch,
-    i: int,
-    out: Output,
-    n: int,
-    refused: int,
-    order_id: Any,
-) -> int:
-    """`order_id` 0: the refusal is remembered as no order, because it has no account or no id of its own."""
-    reason = refused & ((1 << REFUSAL) - 1)
-    field = refused >> REFUSAL
-    report_refused_new(batch, i, out, n, reason, field)
-    out.reports["order_id"][n] = order_id
-    reply_bare(batch, i, out, REJECTED, reason, field)
-    out.replies["order_id"][i] = order_id
-    out.replies["quantity"][i] = batch.commands["quantity"][i]
-    out.replies["order_status"][i] = STATUS_REJECTED
-    out.replies["instrument"][i] = batch.commands["instrument"][i]
-    return n + 1
-
-
-@compiled
-def new_order(engine: Engine, batch: Batch, i: int, out: Output, n: int) -> int:
-    first = n
-    if not known_account(engine, batch, i):
-        refused = refusal(UNKNOWN_ACCOUNT, F_ACCOUNT)
-        return refuse_new(batch, i, out, n, refused, 0)
-    refused = check_id(batch, i)
-    if refused != 0:
-        return refuse_new(batch, i, out, n, refused, 0)
-    content = content_hash(batch, i)
-    client = find_id(engine.clients, np.int64(batch.commands["account"][i]), batch.words, i, COMMAND_ID)
-    if client != 0:
-        if engine.clients.records["content"][client] == content:
-            repeat_first(engine, batch, i, client, out)
-            return n
-        refused = refusal(REUSED_ID, F_CLIENT_ID)
-        return refuse_new(batch, i, out, n, refused, 0)
-    refused = check_new(engine, batch, i)
-    slot = 0
-    if refused == 0:
-        slot = take_slot(engine.books)
-        if slot == 0:
-            refused = refusal(CAPACITY, 0)
-    client = remember(engine, batch, i, content)
-    records = engine.clients.records
-    if refused != 0:
-        records["reason"][client] = refused & ((1 << REFUSAL) - 1)
-        records["field"][client] = refused >> REFUSAL
-        order_id = batch.commands["seq"][i]
-        return refuse_new(batch, i, out, n, refused, order_id)
+def fillable(engine: Engine, slot: int) -> bool:
+    """Whether a fill-or-kill order, whose level is set, can be filled whole now."""
     orders = engine.books.orders
-    instrument = np.int64(batch.commands["instrument"][i])
-    records["slot"][client] = slot
-    orders["leaves"][slot] = batch.commands["quantity"][i]
-    orders["quantity"][slot] = batch.commands["quantity"][i]
-    orders["notional"][slot] = 0
-    orders["order_id"][slot] = batch.commands["seq"][i]
-    orders["account"][slot] = batch.commands["account"][i]
-    orders["instrument"][slot] = batch.commands["instrument"][i]
-    orders["client"][slot] = client
-    orders["side"][slot] = batch.commands["side"][i]
-    orders["order_type"][slot] = batch.commands["order_type"][i]
-    orders["time_in_force"][slot] = batch.commands["time_in_force"][i]
-    orders["source"][slot] = batch.commands["source"][i]
-    if batch.commands["order_type"][i] == LIMIT:
-        orders["level"][slot] = batch.commands["limit_price"][i] - engine.books.instruments["base"][instrument]
-    elif batch.commands["side"][i] == BUY:
-        orders["level"][slot] = LEVELS - 1
-    else:
-        orders["level"][slot] = 0
-    report_order(engine, batch, i, slot, out, n, first, EXEC_NEW, STATUS_NEW)
-    n = match(engine, batch, i, slot, out, n + 1, first)
-    n = settle(engine, batch, i, slot, out, n, first)
-    reply_order(engine, batch, i, client, out, ACCEPTED, NONE, 0)
-    records["first_status"][client] = out.replies["order_status"][i]
-    records["first_filled"][client] = out.replies["filled"][i]
-    records["first_notional"][client] = out.replies["notional"][i]
-    return n
+    leaves = orders["leaves"][slot]
+    if reducible(engine, slot, leaves) < leaves:
+        return False
+    side = np.int64(orders["side"][slot])
+    return walk(engine, slot, side, np.int64(orders["level"][slot]), leaves, False) == COVERED
 
 
 @compiled
-def named_order(engine: Engine, batch: Batch, i: int) -> int:
-    """The record of the account's order that a cancel or replace names, 0 where there is none."""
-    if not known_account(engine, batch, i):
-        return 0
-    account = np.int64(batch.commands["account"][i])
-    if batch.commands["order_id"][i] == 0:
-        if batch.words[i, COMMAND_ID] == 0:
-            return 0
-        return find_id(engine.clients, account, batch.words, i, COMMAND_ID)
-    client = find_order(engine.clients, batch.commands["order_id"][i])
-    if client != 0 and np.int64(engine.clients.records["account"][client]) != account:
-        return 0
-    return client
-
-
-@compiled
-def refuse_change(
-    engine: Engine, batch: Batch, i: int, client: int, out: Output, n: int,
-    reason: int, field: int
-) -> int:  # fmt: skip
-    report_refused_change(engine, batch, i, client, out, n, reason, field)
-    if client != 0:
-        reply_order(engine, batch, i, client, out, REJECTED, reason, field)
-    else:
-        reply_bare(batch, i, out, REJECTED, reason, field)
-    return n + 1
-
-
-@compiled
-def change_field(batch: Batch, i: int) -> int:
-    """The field by which a cancel or replace names its order."""
-    if batch.commands["order_id"][i] == 0:
-        return F_CLIENT_ID
-    return F_ORDER_ID
-
-
-@compiled
-def cancel(engine: Engine, batch: Batch, i: int, out: Output, n: int) -> int:
-    client = named_order(engine, batch, i)
-    field = change_field(batch, i)
-    if client == 0:
-        reason = UNKNOWN_ORDER
-        if not known_account(engine, batch, i):
-            reason = UNKNOWN_ACCOUNT
-            field = F_ACCOUNT
-        return refuse_change(engine, batch, i, 0, out, n, reason, field)
-    slot = np.int64(engine.clients.records["slot"][client])
-    if slot == 0:
-        return refuse_change(engine, batch, i, client, out, n, TOO_LATE, field)
-    cancel_slot(engine, batch, i, slot, out, n, n)
-    reply_order(engine, batch, i, client, out, ACCEPTED, NONE, 0)
-    return n + 1
-
-
-@compiled
-def cancel_slot(engine: Engine, batch: Batch, i: int, slot: int, out: Output, n: int, first: int) -> None:
-    """Takes a working order off the book and writes report n."""
-    unlink(engine.books, slot)
-    engine.books.orders["leaves"][slot] = 0
-    report_order(engine, batch, i, slot, out, n, first, EXEC_CANCELED, STATUS_CANCELED)
-    close(engine, slot, STATUS_CANCELED)
-
-
-@compiled
-def replace(engine: Engine, batch: Batch, i: int, out: Output, n: int) -> int:
-    first = n
-    client = named_order(engine, batch, i)
-    field = change_field(batch, i)
-    reason = NONE
-    if client == 0:
-        reason = UNKNOWN_ORDER
-        if not known_account(engine, batch, i):
-            reason = UNKNOWN_ACCOUNT
-            field = F_ACCOUNT
-        return refuse_change(engine, batch, i, 0, out, n, reason, field)
-    slot = np.int64(engine.clients.records["slot"][client])
-    if slot == 0:
-        return refuse_change(engine, batch, i, client, out, n, TOO_LATE, field)
+def start_special(engine: Engine, batch: Batch, slot: int, out: Output, n: int) -> int:
+    """`start_match` of an order that is no plain limit order."""
     orders = engine.books.orders
     instrument = np.int64(orders["instrument"][slot])
-    filled = engine.clients.records["filled"][client]
-    quantity = batch.commands["quantity"][i]
-    if quantity == 0:
-        quantity = orders["quantity"][slot]
     base = engine.books.instruments["base"][instrument]
-    price = batch.commands["limit_price"][i]
-    if price == 0:
-        price = base + np.int64(orders["level"][slot])
-    refused = 0
-    if quantity <= filled or quantity > engine.books.instruments["max_quantity"][instrument]:
-        refused = refusal(INVALID_QUANTITY, F_QUANTITY)
-    else:
-        refused = check_price(engine, instrument, price)
-    if refused != 0:
-        reason = refused & ((1 << REFUSAL) - 1)
-        field = refused >> REFUSAL
-        return refuse_change(engine, batch, i, client, out, n, reason, field)
-    stays = price == base + np.int64(orders["level"][slot]) and quantity <= orders["quantity"][slot]
-    if not stays:
-        unlink(engine.books, slot)
-    orders["quantity"][slot] = quantity
-    orders["leaves"][slot] = quantity - filled
-    orders["level"][slot] = price - base
-    report_order(
-        engine,
-        batch,
-        i,
-        slot,
-        out,
-        n,
-        first,
-        EXEC_REPLACED,
-        working_status(engine, client),
-    )
-    n += 1
-    if not stays:
-        n = match(engine, batch, i, slot, out, n, first)
-        n = settle(engine, batch, i, slot, out, n, first)
-    reply_order(engine, batch, i, client, out, ACCEPTED, NONE, 0)
+    order_type = np.int64(orders["order_type"][slot])
+    if order_type == STOP_LIMIT:
+        orders["level"][slot] = engine.books.terms["limit_price"][slot] - base
+    elif order_type != LIMIT:
+        account = np.int64(orders["account"][slot])
+        side = np.int64(orders["side"][slot])
+        orders["level"][slot] = worst_price(engine, instrument, account, side) - base
+    if orders["time_in_force"][slot] == FOK and not fillable(engine, slot):
+        engine.work[WORK_TAKER] = 0
+        return end_order(engine, batch, slot, out, n, EXEC_CANCELED, NO_LIQUIDITY, False)
     return n
 
 
-@compiled
-def cancel_all(engine: Engine, batch: Batch, i: int, out: Output, n: int) -> int:
-    """Cancels the account's working orders of the instrument and side that are named, oldest first."""
-    first = n
-    if not known_account(engine, batch, i):
-        reply_bare(batch, i, out, REJECTED, UNKNOWN_ACCOUNT, F_ACCOUNT)
-        report_refused_change(engine, batch, i, 0, out, n, UNKNOWN_ACCOUNT, F_ACCOUNT)
-        return n + 1
+@inlined
+def start_match(engine: Engine, batch: Batch, slot: int, out: Output, n: int) -> int:
+    """An order, which stands nowhere, begins to trade in continuous trading. Returns the next report's number."""
     orders = engine.books.orders
-    used = engine.books.pool[SLOTS_USED]
-    # The slots found are kept, sorted by order number, in the `quantity` column of the reports to be written: the hot
-    # path may allocate nothing, and the room is there already (`room_needed`).
-    found = 0
-    for slot in range(1, used + 1):
-        if orders["leaves"][slot] == 0 or orders["account"][slot] != batch.commands["account"][i]:
-            continue
-        if batch.commands["instrument"][i] != 0 and orders["instrument"][slot] != batch.commands["instrument"][i]:
-            continue
-        if batch.commands["side"][i] != 0 and orders["side"][slot] != batch.commands["side"][i]:
-            continue
-        out.reports["quantity"][first + found] = slot
-        found += 1
-    sort_by_order_id(orders, out.reports["quantity"], first, found)
-    for k in range(found):
-        slot = out.reports["quantity"][first + k]
-        cancel_slot(engine, batch, i, slot, out, n, first)
-        n += 1
-    reply_bare(batch, i, out, ACCEPTED, NONE, 0)
-    out.replies["affected"][i] = found
+    engine.work[WORK_TAKER] = slot
+    engine.work[FIRST_PRICE] = 0
+    if orders["order_type"][slot] != LIMIT or orders["time_in_force"][slot] == FOK:
+        return start_special(engine, batch, slot, out, n)
     return n
-
-
-@compiled
-def sort_by_order_id(orders: Any, slots: Any, first: int, count: int) -> None:
-    """Shell sort, in place, by order number, of `slots[first : first + count]`."""
-    gap = count // 2
-    while gap > 0:
-        for k in range(gap, count):
-            slot = slots[first + k]
-            order_id = orders["order_id"][slot]
-            j = k
-            while j >= gap and orders["order_id"][slots[first + j - gap]] > order_id:
-                slots[first + j] = slots[first + j - gap]
-                j -= gap
-            slots[first + j] = slot
-        gap //= 2
-
-
-@compiled
-def room_needed(engine: Engine, batch: Batch, i: int) -> int:
-    """An upper bound of the reports that command i makes."""
-    kind = batch.commands["type"][i]
-    if kind == CANCEL_ALL:
-        return engine.books.pool[LIVE] + 1
-    if kind == CANCEL:
-        return 1
-    instrument = np.int64(batch.commands["instrument"][i])
-    side = np.int64(batch.commands["side"][i])
-    if kind == REPLACE:
-        client = named_order(engine, batch, i)
-        if client == 0:
-            return 1
-        instrument = np.int64(engine.clients.records["instrument"][client])
-        side = np.int64(engine.clients.records["side"][client])
-    if instrument == 0 or instrument >= engine.books.instruments.shape[0]:
-        return 1
-    makers = engine.books.instruments["bid_orders"][instrument]
-    if side == BUY:
-        makers = engine.books.instruments["ask_orders"][instrument]
-    return 2 * makers + 3
-
-
-@entry
-def run(engine: Engine, batch: Batch, start: int, out: Output) -> int:
-    """Applies commands from `start` on, as long as their reports surely fit; returns the first one not applied."""
-    n = out.written[0]
-    i = start
-    while i < batch.commands.shape[0]:
-        if n + room_needed(engine, batch, i) > out.reports.shape[0]:
-            break
-        kind = batch.commands["type"][i]
-        if kind == NEW:
-            n = new_order(engine, batch, i, out, n)
-        elif kind == CANCEL:
-            n = cancel(engine, batch, i, out, n)
-        elif kind == REPLACE:
-            n = replace(engine, batch, i, out, n)
-        elif kind == CANCEL_ALL:
-            n = cancel_all(engine, batch, i, out, n)
-        else:
-            reply_bare(batch, i, out, REJECTED, INVALID_FIELD, F_TYPE)
-        i += 1
-    out.written[0] = n
-    return i

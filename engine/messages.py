@@ -20,16 +20,21 @@ SCHEMA_VERSION: Final = 1
 END: Final = r"$(?!\n)"
 """End of a pattern: Python's `$` alone would let a last newline pass. JSON Schema reads it the same way."""
 
-Name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH, pattern=rf"^[A-Za-z0-9._:/-]+{END}")]
+NAME_PATTERN: Final = rf"^[A-Za-z0-9._:/-]+{END}"
+CLIENT_ORDER_ID_PATTERN: Final = rf"^[!-~]+{END}"
+DECIMAL_PATTERN: Final = rf"^-?[0-9]+(\.[0-9]+)?{END}"
+ORDER_ID_PATTERN: Final = rf"^[0-9]+{END}"
+
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH, pattern=NAME_PATTERN)]
 """A symbol, an account or a strategy tag: at most 16 ASCII characters."""
 
-ClientOrderId = Annotated[str, Meta(min_length=1, max_length=CLIENT_ORDER_ID_LENGTH, pattern=rf"^[!-~]+{END}")]
+ClientOrderId = Annotated[str, Meta(min_length=1, max_length=CLIENT_ORDER_ID_LENGTH, pattern=CLIENT_ORDER_ID_PATTERN)]
 """At most 48 printable ASCII characters without spaces, unique within the account: the idempotency key."""
 
-DecimalText = Annotated[str, Meta(pattern=rf"^-?[0-9]+(\.[0-9]+)?{END}")]
+DecimalText = Annotated[str, Meta(pattern=DECIMAL_PATTERN)]
 """An exact decimal number as text."""
 
-OrderId = Annotated[str, Meta(max_length=20, pattern=rf"^[0-9]+{END}")]
+OrderId = Annotated[str, Meta(max_length=20, pattern=ORDER_ID_PATTERN)]
 """The engine's order number as text (it may pass 2^53)."""
 
 
@@ -40,6 +45,9 @@ class Command(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omi
     transact_ns: int = 0
     """FIX 60: when the event happened by the sender's clock, 0 where it is the moment of arrival. A replayed
     day keeps its own times here; `ts_ns`, which the engine stamps, is always the time of arrival."""
+    durability: str | None = None
+    """What the reply waits for (`words.Durability`), null: what the session asked for. Records of the topic `orders`
+    get no reply, so that it changes nothing there."""
 
 
 class NewOrder(Command, tag="new", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -69,15 +77,46 @@ class Cancel(Command, tag="cancel", kw_only=True, frozen=True, forbid_unknown_fi
     client_order_id: ClientOrderId | None = None
 
 
+class ListedOrder(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One leg of an `OrderList`: a `NewOrder` without what all legs share."""
+
+    side: str
+    quantity: Decimal
+    order_type: str = "limit"
+    time_in_force: str = "day"
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail_amount: Decimal | None = None
+    trail_percent: Decimal | None = None
+    display_quantity: Decimal | None = None
+    expires_ns: int = 0
+    post_only: bool = False
+    reduce_only: bool = False
+    self_trade_prevention: str | None = None
+    client_order_id: ClientOrderId | None = None
+
+
+class OrderList(Command, tag="order_list", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Orders that belong together: `oco` (two exits, each reduces the other), `oto` (the second waits for the first) or
+    `bracket` (an entry, its take-profit and its stop-loss, in this order)."""
+
+    symbol: Name
+    list_type: str
+    orders: list[ListedOrder]
+    strategy: Name | None = None
+
+
 class Replace(Command, tag="replace", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The order is named as in `Cancel`; what is not given stays. `quantity` is the whole new quantity, filled part
-    included. A pure decrease keeps the order's place in its queue; anything else loses it."""
+    included. A pure decrease keeps the order's place in its queue; anything else loses it. `stop_price` moves a stop
+    that has not been triggered."""
 
     symbol: Name | None = None
     order_id: OrderId | None = None
     client_order_id: ClientOrderId | None = None
     quantity: Decimal | None = None
     limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
 
 
 class CancelAll(Command, tag="cancel_all", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -87,7 +126,7 @@ class CancelAll(Command, tag="cancel_all", kw_only=True, frozen=True, forbid_unk
     side: str | None = None
 
 
-OrderCommand = NewOrder | Cancel | Replace | CancelAll
+OrderCommand = NewOrder | OrderList | Cancel | Replace | CancelAll
 
 
 class Administrative(Struct, kw_only=True, frozen=True, omit_defaults=True, tag_field="type"):
@@ -107,14 +146,93 @@ class DefineInstrument(Administrative, tag="instrument", kw_only=True, frozen=Tr
     taker_fee_ppm: int = 0
     currency: Name = "USD"
     description: str = ""
+    calendar: str = ""
+    """Whose trading hours and holidays it keeps (`XNYS`, …); empty: it trades around the clock."""
 
 
 class DefineAccount(Administrative, tag="account", kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """Opens an account. Asking again for one that exists changes nothing."""
+    """Opens an account. Asking again for one that exists changes nothing: `Limits` and `Deposit` do."""
 
     account: Name
     deposit: Decimal = Decimal(0)
     currency: Name = "USD"
+    firm: Name | None = None
+    """Accounts of one firm can be kept from trading with each other."""
+    margin_multiple: Decimal = Decimal(0)
+    """Buying power = multiple × equity at cost; 0: it is not checked."""
+    self_trade_prevention: str = "none"
+    """For orders that do not say (`words.SelfTrade`)."""
+    self_trade_scope: str = "account"
+    """`account` or `firm`."""
+
+
+class Limits(Administrative, tag="limits", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Sets an account's limits: for one symbol, or those of every symbol that has none of its own. What is not given
+    stays; a number below 0 takes the limit away."""
+
+    account: Name
+    symbol: Name | None = None
+    max_order_quantity: Decimal | None = None
+    max_order_notional: Decimal | None = None
+    max_open_orders: int | None = None
+    max_long: Decimal | None = None
+    """Largest long position, working buys included."""
+    max_short: Decimal | None = None
+    """Largest short position as a positive number, working sells included."""
+    price_collar_ppm: int | None = None
+    """How far from the last trade a price may be on the side that hurts, in millionths."""
+    messages_per_second: int | None = None
+    """Of the whole account (`symbol` must be left out, as for the fields below)."""
+    message_burst: int | None = None
+    margin_multiple: Decimal | None = None
+    self_trade_prevention: str | None = None
+    self_trade_scope: str | None = None
+
+
+class Fees(Administrative, tag="fees", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An account's own fees in millionths of the notional, instead of the instruments'; both null: the instruments'
+    again. Orders keep the fees that were in force when they came in."""
+
+    account: Name
+    maker_fee_ppm: int | None = None
+    taker_fee_ppm: int | None = None
+
+
+class Halt(Administrative, tag="halt", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Stops trading in a symbol: nothing new is taken, orders stay and can be canceled."""
+
+    symbol: Name
+    text: str = ""
+
+
+class Resume(Administrative, tag="resume", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Ends a halt: the phase that it interrupted goes on."""
+
+    symbol: Name
+
+
+class SetPhase(
+    Administrative, tag="session", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Begins a phase of a symbol's trading day (`words.Phase`, without `halted`)."""
+
+    symbol: Name
+    phase: str
+    day_ends_ns: int = 0
+    """When day orders expire; 0: as it was."""
+
+
+class Timer(Administrative, tag="timer", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Time has passed: by the stamp of this command, orders that are good till an earlier time expire."""
+
+
+class Kill(Administrative, tag="kill", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The kill switch of an account, or of all of them: cancels every working order and refuses new ones until it is
+    switched off (`active` false)."""
+
+    account: Name | None = None
+    active: bool = True
+    text: str = ""
 
 
 class Deposit(Administrative, tag="deposit", kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -162,7 +280,21 @@ class Unreadable(Administrative, tag="unreadable", kw_only=True, frozen=True):
     """Base64, of at most the first 64 KiB."""
 
 
-AdministrativeCommand = DefineInstrument | DefineAccount | Deposit | Print | Refused | Unreadable
+AdministrativeCommand = (
+    DefineInstrument
+    | DefineAccount
+    | Deposit
+    | Limits
+    | Fees
+    | Halt
+    | Resume
+    | SetPhase
+    | Timer
+    | Kill
+    | Print
+    | Refused
+    | Unreadable
+)
 
 
 class AdministrativeEntry(Struct, kw_only=True, frozen=True):
@@ -177,7 +309,8 @@ class AdministrativeEntry(Struct, kw_only=True, frozen=True):
 
 
 class Record(Struct, kw_only=True, frozen=True, omit_defaults=False):
-    """What all records of all topics carry."""
+    """What all records of all topics carry. All fields are always written; those with a default may be missing in
+    records of before there was such a field."""
 
     v: int = SCHEMA_VERSION
 
@@ -210,13 +343,25 @@ class OrderEvent(Record, kw_only=True, frozen=True):
     text: str | None
     order_id: OrderId
     client_order_id: str
+    orig_client_order_id: str | None = None
+    """FIX 41: of the order that was canceled or replaced."""
+    list_id: OrderId | None = None
     account: str
     symbol: str
     side: str | None
     order_type: str | None
     time_in_force: str | None
+    expires_ns: int | None = None
     quantity: DecimalText
+    display_quantity: DecimalText | None = None
     limit_price: DecimalText | None
+    stop_price: DecimalText | None = None
+    """As it stands now: a trailing stop's moves."""
+    trail_amount: DecimalText | None = None
+    trail_percent: DecimalText | None = None
+    post_only: bool = False
+    reduce_only: bool = False
+    self_trade_prevention: str | None = None
     filled_quantity: DecimalText
     leaves_quantity: DecimalText
     average_price: DecimalText | None
@@ -233,13 +378,21 @@ class Order(Record, kw_only=True, frozen=True):
 
     order_id: OrderId
     client_order_id: str
+    list_id: OrderId | None = None
     account: str
     symbol: str
     side: str | None
     order_type: str | None
     time_in_force: str | None
+    expires_ns: int | None = None
     quantity: DecimalText
+    display_quantity: DecimalText | None = None
     limit_price: DecimalText | None
+    stop_price: DecimalText | None = None
+    trail_amount: DecimalText | None = None
+    trail_percent: DecimalText | None = None
+    post_only: bool = False
+    reduce_only: bool = False
     status: str
     filled_quantity: DecimalText
     leaves_quantity: DecimalText
@@ -292,13 +445,18 @@ class Trade(Record, kw_only=True, frozen=True):
 
 
 class Book(Record, kw_only=True, frozen=True):
-    """Topic `books`: the top levels, best first, as (price, quantity, number of orders), after command `seq`."""
+    """Topic `books`: the top levels, best first, as (price, quantity, number of orders), after command `seq`.
+
+    In an auction `indicative_price` and `indicative_quantity` say what an uncross would trade now, null: nothing."""
 
     symbol: str
     seq: int
     ts_ns: int
     bids: list[tuple[DecimalText, DecimalText, int]]
     asks: list[tuple[DecimalText, DecimalText, int]]
+    phase: str = "continuous"
+    indicative_price: DecimalText | None = None
+    indicative_quantity: DecimalText | None = None
 
 
 class Position(Record, kw_only=True, frozen=True):
@@ -366,17 +524,43 @@ class Instrument(Record, kw_only=True, frozen=True):
     taker_fee_ppm: int
     currency: str
     description: str
+    calendar: str = ""
+    phase: str = "continuous"
+    """When this record was written; `books` follows each change."""
     seq: int
     ts_ns: int
 
 
+class SymbolLimits(Struct, kw_only=True, frozen=True):
+    """An account's limits in one symbol, or in every other one (`symbol` null); null: no limit."""
+
+    symbol: str | None
+    max_order_quantity: DecimalText | None
+    max_order_notional: DecimalText | None
+    max_open_orders: int | None
+    max_long: DecimalText | None
+    max_short: DecimalText | None
+    price_collar_ppm: int | None
+
+
 class Account(Record, kw_only=True, frozen=True):
-    """Topic `accounts` (compact): an account and all that was ever paid into it."""
+    """Topic `accounts` (compact): an account, all that was ever paid into it, and what it may do."""
 
     account: str
     account_id: int
     currency: str
     deposits: DecimalText
+    firm: str | None = None
+    margin_multiple: DecimalText | None = None
+    """null: buying power is not checked."""
+    self_trade_prevention: str = "none"
+    self_trade_scope: str = "account"
+    messages_per_second: int | None = None
+    message_burst: int | None = None
+    maker_fee_ppm: int | None = None
+    taker_fee_ppm: int | None = None
+    killed: bool = False
+    limits: list[SymbolLimits] = []
     seq: int
     ts_ns: int
 
@@ -423,6 +607,8 @@ class Reply(Struct, kw_only=True, frozen=True):
     reason: str | None = None
     field: str | None = None
     text: str | None = None
+    orders: list[Reply] | None = None
+    """Of an order list: each leg's own reply. It is taken whole or refused whole."""
 
 
 class Session(Struct, kw_only=True, frozen=True):
@@ -450,6 +636,7 @@ class OrderState(Struct, kw_only=True, frozen=True):
     filled_quantity: DecimalText | None = None
     leaves_quantity: DecimalText | None = None
     limit_price: DecimalText | None = None
+    stop_price: DecimalText | None = None
     reason: str | None = None
 
 

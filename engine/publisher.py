@@ -1,41 +1,57 @@
 """The publisher process: follows the journal, runs the same core again, and publishes what comes of it to Kafka.
 
 It keeps no state of its own: on a start it looks at the last record of every partition that it writes, and publishes
-what comes after. So no record is missing and none is there twice, whatever died when.
+what comes after. So no record is missing and none is there twice, whatever died when. The file `progress` only spares
+it a part of the journal: it begins with a snapshot of before the last command that Kafka has wholly acknowledged.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from confluent_kafka import KafkaError, Message, Producer
+from numpy.typing import NDArray
 
+from engine import snapshot
+from engine.command_records import CommandReporter
 from engine.core import Core
-from engine.journal import Frame, Reader, runs
-from engine.layout import COMMAND, REPORT
+from engine.deliveries import Deliveries, Pending
+from engine.journal_reader import Reader, command_time, runs
 from engine.messages import (
     AdministrativeEntry,
     DeadLetter,
     DefineAccount,
     DefineInstrument,
     Deposit,
+    Fees,
+    Halt,
+    Kill,
+    Limits,
     Refused,
+    Resume,
     SequencedCommand,
+    SetPhase,
     Unreadable,
     as_json,
 )
 from engine.partitions import partition_of
+from engine.progress import Progress
 from engine.quiet import LIBRDKAFKA
-from engine.records import SOURCES, Reporter, account_record, book_record, instrument_record
+from engine.records import Reporter, account_record, book_record, instrument_record
+from engine.registry import AccountEntry, InstrumentEntry
+from engine.segments import Frame, read_head, segments
 from engine.sequencer import apply_frame
-from engine.tails import Position, Tails
+from engine.tails import Position, Tail, Tails
 from engine.topics import (
     ACCOUNTS,
     BOOKS,
@@ -59,11 +75,26 @@ FRAME_COMMANDS: Final = 2000
 WRITTEN: Final = (COMMANDS, ORDER_EVENTS, FILLS, TRADES, INSTRUMENTS, ACCOUNTS, DEAD_LETTERS)
 """Topics whose records carry (seq, index) in the header `at`, by which the publisher finds its place again."""
 
+GARBAGE_AFTER: Final = 100_000
+"""Objects made between two searches for cycles: records have none, and thousands of them are made at once."""
+
 TRADE: Final = int(ExecType.TRADE)
 PRINT: Final = int(ExecType.PRINT)
 TAKER: Final = int(Liquidity.TAKER)
-REPORT_FIELDS: Final = REPORT.names or ()
-COMMAND_FIELDS: Final = COMMAND.names or ()
+NOWHERE: Final[Position] = (0, 0)
+COMMANDS_KEY: Final = "0"
+
+encode: Final = msgspec.json.Encoder().encode
+
+
+class _LastCommand(msgspec.Struct):
+    """What the check for the same log needs of a record of `commands`."""
+
+    seq: int
+    ts_ns: int
+
+
+_last_command: Final = msgspec.json.Decoder(_LastCommand)
 
 
 class Publisher:
@@ -72,8 +103,17 @@ class Publisher:
     def __init__(self, journal: Path, bootstrap: str, max_orders: int) -> None:
         self._core = Core(max_orders=max_orders)
         self._core.compile()
+        self._journal = journal
+        self._max_orders = max_orders
         self._reader = Reader(journal, max_orders=max_orders)
+        self._epoch = 0
+        """Under which the commands that are published were journaled."""
+        self._progress: Progress | None = None
+        self._deliveries = Deliveries()
+        self._pending = Pending(0)
+        self._on_delivery = partial(self._delivered, self._pending)
         self._reporter = Reporter(self._core)
+        self._commands = CommandReporter(self._core)
         self._tails = Tails(bootstrap)
         self._producer = Producer(
             {
@@ -111,70 +151,118 @@ class Publisher:
         while not self.stopped.is_set():
             found = self._tails.read(names)
             if found is not None:
-                self._partitions, self._published = found
+                self._partitions, tails = found
+                self._published = {place: tail.position for place, tail in tails.items()}
+                self._check_same_log(tails.get((COMMANDS.name, 0)))
+                self._begin()
                 return
             self.stopped.wait(0.5)
+
+    def _check_same_log(self, tail: Tail | None) -> None:
+        """What Kafka holds must come of this journal: otherwise the events of another one would be taken for ours. The
+        last command published is looked up in the journal, and must have the same time."""
+        ahead = max((seq for seq, _ in self._published.values()), default=0)
+        if ahead and command_time(self._journal, ahead) is None:
+            raise RuntimeError(
+                f"Kafka holds events up to command {ahead}, the journal in {self._journal} ends before it: they "
+                "belong to different runs, or the journal has lost its end; restore the journal, or start with an "
+                "empty Kafka and empty databases (a new HFT_VAR)"
+            )
+        if tail is None:
+            return
+        last = _last_command.decode(tail.value)
+        here = command_time(self._journal, last.seq)
+        if here != last.ts_ns:
+            raise RuntimeError(
+                f"Kafka's command {last.seq} is of {last.ts_ns} ns, that in the journal {self._journal} of {here} ns: "
+                "they belong to different runs; restore the journal that was published, or start with an empty Kafka "
+                "and empty databases (a new HFT_VAR)"
+            )
+
+    def _begin(self) -> None:
+        """With the newest snapshot of before what Kafka surely has; otherwise with the journal's first command."""
+        first = next(iter(segments(self._journal)), None)
+        if first is None:
+            return
+        identity = read_head(first).identity
+        self._progress = Progress(self._journal, identity)
+        published, _ = self._published.get((COMMANDS.name, 0), NOWHERE)
+        if self._progress.committed > published:
+            self._progress.committed = 0  # of another Kafka, or one that was emptied
+        folder = self._journal / snapshot.FOLDER
+        place = snapshot.newest(folder, self._core, identity, most=self._progress.committed)
+        if place is not None:
+            self._reader = Reader(self._journal, max_orders=self._max_orders, after=place.seq)
+            # Their books may have changed after they were published last.
+            self._dirty = {entry.number: place.ts_ns for entry in self._core.instruments}
 
     def follow(self) -> bool:
         """Publishes what the journal has gained. Returns whether there was anything."""
         worked = False
         for frame in runs(self._reader.frames(), most=FRAME_COMMANDS):
+            self._pending = self._deliveries.begin(frame.last_seq)
+            self._on_delivery = partial(self._delivered, self._pending)
             self._publish_frame(frame)
+            self._producer.poll(0)
+            self._note_progress()
             worked = True
             self._publish_books()
             if self.stopped.is_set():
                 break
         self._publish_books()
         self._producer.poll(0)
+        self._note_progress()
         if self._failed is not None:
             raise RuntimeError(f"Kafka refused a record: {self._failed}")
         return worked
 
+    def _note_progress(self) -> None:
+        committed = self._deliveries.committed()
+        if committed is None:
+            return
+        if self._progress is None:
+            assert self._reader.head is not None
+            self._progress = Progress(self._journal, self._reader.head.identity)
+        if committed > self._progress.committed:
+            self._progress.committed = committed
+
     def _publish_frame(self, frame: Frame) -> None:
+        if frame.epoch != self._epoch:
+            assert self._reader.head is not None
+            self._epoch = frame.epoch
+            self._reporter = Reporter(self._core, shard=self._reader.head.shard, epoch=frame.epoch)
         reports = apply_frame(self._core, frame).reports
         if frame.entry is not None:
             self._publish_entry(frame.first_seq, frame.entry)
         else:
             self._publish_commands(frame)
-        for row in reports.tolist():
-            report = dict(zip(REPORT_FIELDS, row, strict=True))
-            if 1 <= report["instrument"] <= len(self._core.instruments):
-                self._dirty[report["instrument"]] = report["ts_ns"]
-            self._publish_report(report)
+        self._publish_reports(reports)
 
     def _publish_commands(self, frame: Frame) -> None:
         assert frame.records is not None
         if frame.last_seq <= self._published.get((COMMANDS.name, 0), (0, 0))[0]:
             return
-        for row in frame.records.tolist():
-            command = dict(zip(COMMAND_FIELDS, row, strict=True))
-            from_kafka = command["source_partition"] >= 0
-            record = SequencedCommand(
-                seq=command["seq"],
-                ts_ns=command["ts_ns"],
-                source=SOURCES.get(command["source"], ""),
-                actor=command["actor"].decode("latin-1"),
-                type="",
-                command=self._reporter.command_fields(command),
-                source_partition=command["source_partition"] if from_kafka else None,
-                source_offset=command["source_offset"] if from_kafka else None,
-            )
-            record = msgspec.structs.replace(record, type=record.command.pop("type"))
-            self._produce(COMMANDS, b"0", record, command["seq"], 0, partition=0)
+        for record in self._commands.records(frame.records):
+            self._produce(COMMANDS, COMMANDS_KEY, record, record.seq, 0, partition=0)
 
-    def _publish_report(self, report: dict[str, Any]) -> None:
-        seq, index = report["seq"], report["index"]
-        if report["exec_type"] == PRINT:
-            trade = self._reporter.trade(report)
-            self._produce(TRADES, trade.symbol.encode(), trade, seq, index)
-            return
-        event = self._reporter.order_event(report)
-        key = (event.symbol or event.account).encode()
-        self._produce(ORDER_EVENTS, key, event, seq, index)
-        if report["exec_type"] == TRADE:
-            self._produce(FILLS, key, self._reporter.fill(event, report["match"]), seq, index)
-            if report["liquidity"] == TAKER:
-                self._produce(TRADES, key, self._reporter.trade(report), seq, index)
+    def _publish_reports(self, reports: NDArray[Any]) -> None:
+        changed = dict(zip(reports["instrument"].tolist(), reports["ts_ns"].tolist(), strict=True))
+        self._dirty.update((number, ts_ns) for number, ts_ns in changed.items() if self._is_listed(number))
+        events = self._reporter.order_events(reports)
+        rows = zip(events, reports["match"].tolist(), reports["exec_type"].tolist(), strict=True)
+        for (event, match, kind), liquidity in zip(rows, reports["liquidity"].tolist(), strict=True):
+            seq, index, key = event.seq, event.index, event.symbol or event.account
+            if kind == PRINT:
+                self._produce(TRADES, key, self._reporter.trade(event, match), seq, index)
+                continue
+            self._produce(ORDER_EVENTS, key, event, seq, index)
+            if kind == TRADE:
+                self._produce(FILLS, key, self._reporter.fill(event, match), seq, index)
+                if liquidity == TAKER:
+                    self._produce(TRADES, key, self._reporter.trade(event, match), seq, index)
+
+    def _is_listed(self, number: int) -> bool:
+        return 1 <= number <= len(self._core.instruments)
 
     def _publish_entry(self, seq: int, entry: AdministrativeEntry) -> None:
         command = entry.command
@@ -191,24 +279,35 @@ class Publisher:
             source_partition=entry.source_partition if from_kafka else None,
             source_offset=entry.source_offset if from_kafka else None,
         )
-        self._produce(COMMANDS, b"0", record, seq, 0, partition=0)
+        self._produce(COMMANDS, COMMANDS_KEY, record, seq, 0, partition=0)
         match command:
-            case DefineInstrument():
+            case DefineInstrument() | SetPhase() | Halt() | Resume():
                 listed = self._core.instruments.find(command.symbol)
-                if listed is not None and listed.seq == seq:
-                    self._produce(INSTRUMENTS, command.symbol.encode(), instrument_record(listed), seq, 0, partition=0)
-                    self._dirty[listed.number] = entry.ts_ns
-            case DefineAccount() | Deposit():
-                account = self._core.accounts.find(command.account)
-                if account is not None and account.seq == seq:
-                    self._produce(ACCOUNTS, command.account.encode(), account_record(account), seq, 0, partition=0)
+                if listed is not None and (listed.seq == seq or not isinstance(command, DefineInstrument)):
+                    self._publish_instrument(listed, seq, entry.ts_ns)
+            case Kill():
+                for account in self._core.accounts:
+                    self._publish_account(account, seq)
+            case DefineAccount() | Deposit() | Limits() | Fees():
+                found = self._core.accounts.find(command.account)
+                if found is not None:
+                    self._publish_account(found, seq)
             case Refused():
                 event = self._reporter.refused_event(seq, entry.ts_ns, entry.source, command)
-                self._produce(ORDER_EVENTS, (event.symbol or event.account).encode(), event, seq, 0)
+                self._produce(ORDER_EVENTS, event.symbol or event.account, event, seq, 0)
             case Unreadable():
-                self._produce(
-                    DEAD_LETTERS, command.topic.encode(), dead_letter(entry.ts_ns, command), seq, 0, partition=0
-                )
+                self._produce(DEAD_LETTERS, command.topic, dead_letter(entry.ts_ns, command), seq, 0, partition=0)
+
+    def _publish_instrument(self, listed: InstrumentEntry, seq: int, ts_ns: int) -> None:
+        """The book follows, whose record carries the phase."""
+        record = instrument_record(self._core, listed)
+        self._produce(INSTRUMENTS, record.symbol, record, seq, 0, partition=0)
+        self._dirty[listed.number] = ts_ns
+
+    def _publish_account(self, account: AccountEntry, seq: int) -> None:
+        """Where this command changed it: `Kill` may change all of them, each with an index of its own."""
+        if account.seq == seq:
+            self._produce(ACCOUNTS, account.account, account_record(account), seq, account.number, partition=0)
 
     def _publish_books(self) -> None:
         """At most every BOOK_SECONDS, and only when the whole journal has been read: an old book helps nobody."""
@@ -218,36 +317,48 @@ class Publisher:
         self._book_time = now
         for number, ts_ns in self._dirty.items():
             book = book_record(self._core, number, BOOK_LEVELS, self._core.last_seq, ts_ns)
-            self._send(BOOKS, book.symbol.encode(), as_json(book), -1, [])
+            self._send(BOOKS, book.symbol, encode(book), -1, [], self._note_delivery)
         self._dirty.clear()
 
     # ----------------------------------------------------------------------------------------------- producing
 
-    def _produce(self, topic: Topic, key: bytes, record: Any, seq: int, index: int, *, partition: int = -1) -> None:
+    def _produce(self, topic: Topic, key: str, record: Any, seq: int, index: int, *, partition: int = -1) -> None:
         """Unless the partition that the key belongs to has it already."""
         if partition < 0:
-            partition = partition_of(key.decode(), self._partitions[topic.name])
-        if (seq, index) <= self._published.get((topic.name, partition), (0, 0)):
+            partition = partition_of(key, self._partitions[topic.name])
+        place, at = (topic.name, partition), (seq, index)
+        if at <= self._published.get(place, NOWHERE):
             return
-        self._published[topic.name, partition] = (seq, index)
-        self._send(topic, key, as_json(record), partition, [("at", f"{seq}.{index}".encode())])
+        self._published[place] = at
+        self._pending.records += 1
+        self._send(topic, key, encode(record), partition, [("at", b"%d.%d" % at)], self._on_delivery)
 
     def _send(
-        self, topic: Topic, key: bytes, value: bytes, partition: int, headers: list[tuple[str, str | bytes | None]]
+        self,
+        topic: Topic,
+        key: str,
+        value: bytes,
+        partition: int,
+        headers: list[tuple[str, str | bytes | None]],
+        on_delivery: Callable[[KafkaError | None, Message], None],
     ) -> None:
         while True:
             try:
                 self._producer.produce(
-                    topic.name, value, key, partition, on_delivery=self._delivered, headers=headers or None
+                    topic.name, value, key, partition, on_delivery=on_delivery, headers=headers or None
                 )
-                self._producer.poll(0)
                 return
             except BufferError:
                 self._producer.poll(0.1)
                 if self.stopped.is_set():
                     return
 
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+    def _delivered(self, pending: Pending, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            pending.records -= 1
+        self._note_delivery(error, message)
+
+    def _note_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
             if not self.stopped.is_set():
                 self._failed = error.str()
@@ -255,29 +366,21 @@ class Publisher:
             self._away = False
             log.info("Kafka is back")
 
-    def _check_same_log(self) -> None:
-        """Kafka must not be ahead of the journal: then it holds the events of another one, and ours would be taken for
-        published."""
-        ahead = max((seq for seq, _ in self._published.values()), default=0)
-        if ahead > self._core.last_seq:
-            raise RuntimeError(
-                f"Kafka holds events up to command {ahead}, the journal ends at {self._core.last_seq}: they belong to "
-                "different runs; restore the journal, or start with an empty Kafka and empty databases (a new HFT_VAR)"
-            )
-
     def run(self, ready: Callable[[], None]) -> None:
         """Until `stopped`."""
         self.prepare()
         while not self.stopped.is_set():
             if not self.follow():
                 if not self._caught_up:
-                    self._check_same_log()
                     self._caught_up = True
                     log.info("the journal is read up to command %d", self._core.last_seq)
                     ready()
                 time.sleep(IDLE_SECONDS)
         self._producer.flush(2)
+        self._note_progress()
         self._reader.close()
+        if self._progress is not None:
+            self._progress.close()
 
 
 def dead_letter(ts_ns: int, command: Unreadable) -> DeadLetter:
@@ -295,8 +398,9 @@ def dead_letter(ts_ns: int, command: Unreadable) -> DeadLetter:
     )
 
 
-def run(journal: Path, bootstrap: str, max_orders: int, ready: Callable[[], None]) -> None:
-    """The process: until SIGTERM or SIGINT."""
+def run(journal: Path, bootstrap: str, max_orders: int, ready: Callable[[], None], *, cpu: int | None = None) -> None:
+    """The process: until SIGTERM or SIGINT. `cpu`: the processor that its thread keeps to."""
+    gc.set_threshold(GARBAGE_AFTER)
     publisher = Publisher(journal, bootstrap, max_orders)
 
     def stop(number: int, frame: Any) -> None:
@@ -304,4 +408,6 @@ def run(journal: Path, bootstrap: str, max_orders: int, ready: Callable[[], None
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})  # this thread only: librdkafka's stay free
     publisher.run(ready)

@@ -2,57 +2,54 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import Any, Final
+
+from numpy.typing import NDArray
 
 from engine.core import Core
 from engine.layout import FIELDS
 from engine.messages import Account, Book, Fill, Instrument, OrderEvent, Refused, Trade
 from engine.registry import AccountEntry, InstrumentEntry
-from engine.units import money_text
-from engine.words import (
-    REASONS,
-    CommandType,
-    ExecType,
-    Liquidity,
-    OrderStatus,
-    OrderType,
-    Reason,
-    Side,
-    Source,
-    TimeInForce,
-    Word,
+from engine.texts import (
+    EXECS,
+    LIQUIDITIES,
+    ORDER_TYPES,
+    REASON_WORDS,
+    SELF_TRADES,
+    SIDES,
+    SOURCES,
+    STATUSES,
+    TEXTS,
+    TIMES,
+    Names,
+    decoded,
+    each,
+    fee_text,
+    flagged,
+    those_given,
+    trails,
 )
+from engine.units import money_text, scaled_text
+from engine.words import ExecType, Flag, OrderStatus
 
 SHARD: Final = 0
 EPOCH: Final = 1
+MARGIN_PLACES: Final = 2
+RENAMING: Final = frozenset({ExecType.CANCELED.wire, ExecType.REPLACED.wire})
+"""Reports that in FIX name the order that was there before (41, OrigClOrdID)."""
 
 
-def exec_id(seq: int, index: int) -> str:
+def exec_id(seq: int, index: int, *, shard: int = SHARD, epoch: int = EPOCH) -> str:
     """The same event has the same id wherever it is computed."""
-    return f"{SHARD}.{EPOCH}.{seq}.{index}"
+    return f"{shard}.{epoch}.{seq}.{index}"
 
 
-def trade_id(seq: int, match: int) -> str:
-    return f"{SHARD}.{EPOCH}.{seq}.m{match}"
+def trade_id(seq: int, match: int, *, shard: int = SHARD, epoch: int = EPOCH) -> str:
+    return f"{shard}.{epoch}.{seq}.m{match}"
 
 
-def _names(words: type[Word]) -> dict[int, str | None]:
-    return {0: None, **{int(member): member.wire for member in words}}
-
-
-SIDES: Final = _names(Side)
-ORDER_TYPES: Final = _names(OrderType)
-TIMES: Final = _names(TimeInForce)
-LIQUIDITIES: Final = _names(Liquidity)
-COMMANDS: Final = {int(kind): kind.wire for kind in CommandType}
-EXECS: Final = {int(kind): kind.wire for kind in ExecType}
-STATUSES: Final = {int(status): status.wire for status in OrderStatus}
-SOURCES: Final = {int(source): source.wire for source in Source}
-TEXTS: Final = {int(reason): text.text for reason, text in REASONS.items()}
-REASON_WORDS: Final = {int(reason): reason.wire for reason in Reason}
-
-
-def instrument_record(entry: InstrumentEntry) -> Instrument:
+def instrument_record(core: Core, entry: InstrumentEntry) -> Instrument:
     definition = entry.definition
     return Instrument(
         symbol=definition.symbol,
@@ -65,6 +62,8 @@ def instrument_record(entry: InstrumentEntry) -> Instrument:
         taker_fee_ppm=definition.taker_fee_ppm,
         currency=definition.currency,
         description=definition.description,
+        calendar=definition.calendar,
+        phase=core.phase(entry.number).wire,
         seq=entry.seq,
         ts_ns=entry.ts_ns,
     )
@@ -76,6 +75,16 @@ def account_record(entry: AccountEntry) -> Account:
         account_id=entry.number,
         currency=entry.currency,
         deposits=money_text(entry.deposits),
+        firm=entry.firm,
+        margin_multiple=scaled_text(entry.margin, MARGIN_PLACES) if entry.margin else None,
+        self_trade_prevention=entry.self_trade_prevention,
+        self_trade_scope=entry.self_trade_scope,
+        messages_per_second=entry.messages_per_second,
+        message_burst=entry.message_burst or entry.messages_per_second,
+        maker_fee_ppm=entry.maker_fee_ppm,
+        taker_fee_ppm=entry.taker_fee_ppm,
+        killed=entry.killed,
+        limits=list(entry.limits),
         seq=entry.seq,
         ts_ns=entry.ts_ns,
     )
@@ -89,62 +98,169 @@ def book_record(core: Core, number: int, levels: int, seq: int, ts_ns: int) -> B
         [(price(ticks), quantity(lots), orders) for ticks, lots, orders in side.tolist()]
         for side in core.depth(number, levels)
     ]
-    return Book(symbol=entry.definition.symbol, seq=seq, ts_ns=ts_ns, bids=sides[0], asks=sides[1])
+    indicative_ticks, indicative_lots = core.indicative(number)
+    return Book(
+        symbol=entry.definition.symbol,
+        seq=seq,
+        ts_ns=ts_ns,
+        bids=sides[0],
+        asks=sides[1],
+        phase=core.phase(number).wire,
+        indicative_price=price(indicative_ticks) if indicative_lots else None,
+        indicative_quantity=quantity(indicative_lots) if indicative_lots else None,
+    )
 
 
 class Reporter:
-    """Makes records out of REPORT rows, given as tuples in the order of the dtype's fields."""
+    """Makes records out of the core's rows, column by column: a batch costs little more than one row.
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    Ids carry `shard` and `epoch`."""
 
-    def _account(self, number: int) -> str:
-        if 1 <= number <= len(self._core.accounts):
-            return self._core.accounts.by_number(number).account
-        return ""
+    def __init__(self, core: Core, *, shard: int = SHARD, epoch: int = EPOCH) -> None:
+        self._names = Names(core)
+        self._id = f"{shard}.{epoch}."
 
-    def _instrument(self, number: int) -> InstrumentEntry | None:
-        if 1 <= number <= len(self._core.instruments):
-            return self._core.instruments.by_number(number)
-        return None
-
-    def order_event(self, report: dict[str, Any]) -> OrderEvent:
-        """A row as an execution report."""
-        entry = self._instrument(report["instrument"])
-        filled, traded, limit = report["filled"], report["last_quantity"], report["limit_price"]
-        quantity = entry.scale.quantity_text if entry else str
-        price = entry.scale.price_text if entry else str
-        reason = report["reason"]
-        return OrderEvent(
-            seq=report["seq"],
-            index=report["index"],
-            ts_ns=report["ts_ns"],
-            transact_ns=report["transact_ns"] or report["ts_ns"],
-            exec_id=exec_id(report["seq"], report["index"]),
-            exec_type=EXECS[report["exec_type"]],
-            order_status=STATUSES[report["order_status"]],
-            reason=REASON_WORDS[reason] if reason else None,
-            field=(FIELDS[report["field"]] or None) if reason else None,
-            text=TEXTS[reason] if reason else None,
-            order_id=str(report["order_id"]),
-            client_order_id=report["client_order_id"].decode("latin-1"),
-            account=self._account(report["account"]),
-            symbol=entry.definition.symbol if entry else "",
-            side=SIDES.get(report["side"]),
-            order_type=ORDER_TYPES.get(report["order_type"]),
-            time_in_force=TIMES.get(report["time_in_force"]),
-            quantity=quantity(report["quantity"]),
-            limit_price=price(limit) if limit else None,
-            filled_quantity=quantity(filled),
-            leaves_quantity=quantity(report["leaves"]),
-            average_price=entry.scale.average_price_text(report["notional"], filled) if entry and filled else None,
-            last_quantity=quantity(traded) if traded else None,
-            last_price=price(report["last_price"]) if traded else None,
-            liquidity=LIQUIDITIES[report["liquidity"]] if report["liquidity"] else None,
-            fee=money_text(report["fee"]) if traded else None,
-            strategy=report["strategy"].decode("latin-1") or None,
-            source=SOURCES.get(report["source"], ""),
+    def order_events(self, reports: NDArray[Any]) -> list[OrderEvent]:
+        """REPORT rows as execution reports; that of a print says no more than `trade` asks."""
+        units = self._names.units(reports["instrument"])
+        prices, quantities = [one.price for one in units], [one.quantity for one in units]
+        filled = reports["filled"].tolist()
+        average_prices = [
+            one.average(notional, lots) if lots else None
+            for one, notional, lots in zip(units, reports["notional"].tolist(), filled, strict=True)
+        ]
+        traded = reports["last_quantity"].tolist()
+        fees = (
+            repeat(None)
+            if not any(traded)
+            else [fee_text(fee) if lots else None for fee, lots in zip(reports["fee"].tolist(), traded, strict=True)]
         )
+        reasons = reports["reason"].tolist()
+        fields = [
+            (FIELDS[field] or None) if reason else None
+            for field, reason in zip(reports["field"].tolist(), reasons, strict=True)
+        ]
+        trail_amounts, trail_percents = trails(reports, prices)
+        prefix = self._id
+        rows = zip(
+            reports["seq"].tolist(),
+            reports["index"].tolist(),
+            reports["ts_ns"].tolist(),
+            reports["transact_ns"].tolist(),
+            map(EXECS.__getitem__, reports["exec_type"].tolist()),
+            map(STATUSES.__getitem__, reports["order_status"].tolist()),
+            map(REASON_WORDS.__getitem__, reasons),
+            fields,
+            map(TEXTS.__getitem__, reasons),
+            map(str, reports["order_id"].tolist()),
+            decoded(reports["client_order_id"]),
+            those_given(reports["list_id"].tolist(), [str] * len(reports)),
+            self._names.accounts(reports["account"]),
+            [one.symbol for one in units],
+            map(SIDES.get, reports["side"].tolist()),
+            map(ORDER_TYPES.get, reports["order_type"].tolist()),
+            map(TIMES.get, reports["time_in_force"].tolist()),
+            reports["expires_ns"].tolist(),
+            each(reports["quantity"].tolist(), quantities),
+            those_given(reports["display_quantity"].tolist(), quantities),
+            those_given(reports["limit_price"].tolist(), prices),
+            those_given(reports["stop_price"].tolist(), prices),
+            trail_amounts,
+            trail_percents,
+            flagged(reports, Flag.POST_ONLY),
+            flagged(reports, Flag.REDUCE_ONLY),
+            map(SELF_TRADES.get, reports["self_trade_prevention"].tolist()),
+            each(filled, quantities),
+            each(reports["leaves"].tolist(), quantities),
+            average_prices,
+            those_given(traded, quantities),
+            those_given(reports["last_price"].tolist(), prices),
+            map(LIQUIDITIES.__getitem__, reports["liquidity"].tolist()),
+            fees,
+            decoded(reports["strategy"]),
+            map(SOURCES.get, reports["source"].tolist()),
+            strict=False,  # an empty column has no end
+        )
+        return [
+            OrderEvent(
+                seq=seq,
+                index=index,
+                ts_ns=ts_ns,
+                transact_ns=transact_ns or ts_ns,
+                exec_id=f"{prefix}{seq}.{index}",
+                exec_type=exec_type,
+                order_status=order_status,
+                reason=reason,
+                field=field,
+                text=text,
+                order_id=order_id,
+                client_order_id=client_order_id,
+                orig_client_order_id=client_order_id if exec_type in RENAMING else None,
+                list_id=list_id,
+                account=account,
+                symbol=symbol,
+                side=side,
+                order_type=order_type,
+                time_in_force=time_in_force,
+                expires_ns=expires_ns or None,
+                quantity=quantity,
+                display_quantity=display_quantity,
+                limit_price=limit_price,
+                stop_price=stop_price,
+                trail_amount=trail_amount,
+                trail_percent=trail_percent,
+                post_only=post_only,
+                reduce_only=reduce_only,
+                self_trade_prevention=self_trade_prevention,
+                filled_quantity=filled_quantity,
+                leaves_quantity=leaves_quantity,
+                average_price=average_price,
+                last_quantity=last_quantity,
+                last_price=last_price,
+                liquidity=liquidity,
+                fee=fee,
+                strategy=strategy or None,
+                source=source or "",
+            )
+            for (
+                seq,
+                index,
+                ts_ns,
+                transact_ns,
+                exec_type,
+                order_status,
+                reason,
+                field,
+                text,
+                order_id,
+                client_order_id,
+                list_id,
+                account,
+                symbol,
+                side,
+                order_type,
+                time_in_force,
+                expires_ns,
+                quantity,
+                display_quantity,
+                limit_price,
+                stop_price,
+                trail_amount,
+                trail_percent,
+                post_only,
+                reduce_only,
+                self_trade_prevention,
+                filled_quantity,
+                leaves_quantity,
+                average_price,
+                last_quantity,
+                last_price,
+                liquidity,
+                fee,
+                strategy,
+                source,
+            ) in rows
+        ]
 
     def fill(self, event: OrderEvent, match: int) -> Fill:
         """One side of a trade, from its execution report."""
@@ -152,7 +268,7 @@ class Reporter:
         assert event.last_price is not None
         return Fill(
             fill_id=event.exec_id,
-            trade_id=trade_id(event.seq, match),
+            trade_id=f"{self._id}{event.seq}.m{match}",
             seq=event.seq,
             index=event.index,
             ts_ns=event.ts_ns,
@@ -169,20 +285,21 @@ class Reporter:
             strategy=event.strategy,
         )
 
-    def trade(self, report: dict[str, Any]) -> Trade:
-        """The tape's line of a match, from its taker's row, or of a print."""
-        entry = self._core.instruments.by_number(report["instrument"])
+    def trade(self, event: OrderEvent, match: int) -> Trade:
+        """The tape's line of a match, from its taker's report, or of a print."""
+        assert event.last_quantity is not None
+        assert event.last_price is not None
         return Trade(
-            trade_id=trade_id(report["seq"], report["match"]),
-            seq=report["seq"],
-            index=report["index"],
-            ts_ns=report["ts_ns"],
-            transact_ns=report["transact_ns"] or report["ts_ns"],
-            symbol=entry.definition.symbol,
-            price=entry.scale.price_text(report["last_price"]),
-            quantity=entry.scale.quantity_text(report["last_quantity"]),
-            aggressor_side=SIDES.get(report["side"]),
-            hidden=report["exec_type"] == int(ExecType.PRINT),
+            trade_id=f"{self._id}{event.seq}.m{match}",
+            seq=event.seq,
+            index=event.index,
+            ts_ns=event.ts_ns,
+            transact_ns=event.transact_ns,
+            symbol=event.symbol,
+            price=event.last_price,
+            quantity=event.last_quantity,
+            aggressor_side=event.side,
+            hidden=event.exec_type == ExecType.PRINT.wire,
         )
 
     def refused_event(self, seq: int, ts_ns: int, source: str, command: Refused) -> OrderEvent:
@@ -192,7 +309,7 @@ class Reporter:
             index=0,
             ts_ns=ts_ns,
             transact_ns=ts_ns,
-            exec_id=exec_id(seq, 0),
+            exec_id=f"{self._id}{seq}.0",
             exec_type=ExecType.REJECTED.wire,
             order_status=OrderStatus.REJECTED.wire,
             reason=command.reason,
@@ -200,13 +317,23 @@ class Reporter:
             text=command.text,
             order_id="0",
             client_order_id=command.client_order_id,
+            orig_client_order_id=None,
+            list_id=None,
             account=command.account,
             symbol=command.symbol,
             side=command.side or None,
             order_type=None,
             time_in_force=None,
+            expires_ns=None,
             quantity="0",
+            display_quantity=None,
             limit_price=None,
+            stop_price=None,
+            trail_amount=None,
+            trail_percent=None,
+            post_only=False,
+            reduce_only=False,
+            self_trade_prevention=None,
             filled_quantity="0",
             leaves_quantity="0",
             average_price=None,
@@ -217,24 +344,3 @@ class Reporter:
             strategy=None,
             source=source,
         )
-
-    def command_fields(self, command: dict[str, Any]) -> dict[str, Any]:
-        """A COMMAND row as the JSON that its sender could have sent."""
-        entry = self._instrument(command["instrument"])
-        quantity = entry.scale.quantity_text if entry else str
-        price = entry.scale.price_text if entry else str
-        fields: dict[str, Any] = {
-            "type": COMMANDS[command["type"]],
-            "account": self._account(command["account"]),
-            "symbol": entry.definition.symbol if entry else None,
-            "side": SIDES.get(command["side"]),
-            "order_type": ORDER_TYPES.get(command["order_type"]),
-            "time_in_force": TIMES.get(command["time_in_force"]),
-            "quantity": quantity(command["quantity"]) if command["quantity"] else None,
-            "limit_price": price(command["limit_price"]) if command["limit_price"] else None,
-            "order_id": str(command["order_id"]) if command["order_id"] else None,
-            "client_order_id": command["client_order_id"].decode("latin-1") or None,
-            "strategy": command["strategy"].decode("latin-1") or None,
-            "transact_ns": command["transact_ns"] or None,
-        }
-        return {name: value for name, value in fields.items() if value is not None}

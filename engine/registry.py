@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from engine.messages import DefineInstrument
+from engine.messages import DefineInstrument, SymbolLimits
 from engine.units import Scale
 
 
@@ -32,7 +32,22 @@ class AccountEntry(NamedTuple):
     currency: str
     deposits: int
     """Money units."""
+    firm: str | None
+    margin: int
+    """Buying power in hundredths of the equity, 0: it is not checked."""
+    self_trade_prevention: str
+    self_trade_scope: str
+    messages_per_second: int | None
+    message_burst: int | None
+    """None: as many as come in a second."""
+    maker_fee_ppm: int | None
+    """None: the instrument's."""
+    taker_fee_ppm: int | None
+    killed: bool
+    limits: tuple[SymbolLimits, ...]
+    """Those of the whole account first (`symbol` None), then those of single symbols."""
     seq: int
+    """Of the last administrative command that changed any of this."""
     ts_ns: int
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.layout import FIELDS
@@ -34,6 +35,24 @@ def in_words(record: Any, instruments: Instruments, client_order_id: str | None 
         reason=reason.wire if reason else None,
         field=(FIELDS[int(record["field"])] or None) if reason else None,
         text=REASONS[reason].text if reason else None,
+    )
+
+
+def list_in_words(records: Any, instruments: Instruments, client_order_ids: Sequence[str | None]) -> Reply:
+    """The reply to an order list: as its first leg, or the first that was refused, and each leg's own in `orders`."""
+    legs = [
+        in_words(record, instruments, client_order_id)
+        for record, client_order_id in zip(records, client_order_ids, strict=True)
+    ]
+    told = next((leg for leg in legs if leg.outcome == Outcome.REJECTED.wire), legs[0])
+    return Reply(
+        outcome=told.outcome,
+        seq=told.seq,
+        durability=told.durability,
+        reason=told.reason,
+        field=told.field,
+        text=told.text,
+        orders=legs,
     )
 
 

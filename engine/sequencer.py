@@ -6,17 +6,51 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import snapshot
 from engine.core import Applied, Core
-from engine.journal import Frame, Reader, Writer, runs
-from engine.messages import AdministrativeCommand, AdministrativeEntry
-from engine.words import Source
+from engine.disk import Disk
+from engine.jit import entry
+from engine.journal import Writer
+from engine.journal_reader import Reader, runs
+from engine.layout import COMMAND
+from engine.messages import AdministrativeCommand, AdministrativeEntry, Halt, Kill, SetPhase, Timer
+from engine.progress import Backlog, Progress
+from engine.segments import Frame, JournalError, read_head, segments
+from engine.snapshooter import Snapshooter
+from engine.snapshot import Place
+from engine.words import CommandType, Source
 
 log = logging.getLogger(__name__)
+
+CANCEL: Final = int(CommandType.CANCEL)
+CANCEL_ALL: Final = int(CommandType.CANCEL_ALL)
+URGENT: Final = (Kill, Halt, SetPhase, Timer)
+"""Administrative commands that take orders out of the market: they get in on a full disk, as cancels do."""
+
+
+ALL_CANCELS: Final = 1
+FROM_KAFKA: Final = 2
+
+
+@entry
+def number(records: Any, first_seq: int, ts_ns: int) -> int:
+    """Writes seq and time into COMMAND records. ALL_CANCELS where they bring no order in, FROM_KAFKA where some came
+    from there."""
+    found = ALL_CANCELS
+    for row in range(len(records)):
+        records["seq"][row] = first_seq + row
+        records["ts_ns"][row] = ts_ns
+        kind = records["type"][row]
+        if kind != CANCEL and kind != CANCEL_ALL:
+            found &= ~ALL_CANCELS
+        if records["source_offset"][row] >= 0:
+            found |= FROM_KAFKA
+    return found
 
 
 def apply_frame(core: Core, frame: Frame) -> Applied:
@@ -30,51 +64,115 @@ def apply_frame(core: Core, frame: Frame) -> Applied:
 class Sequencer:
     """Owns the journal and the core. A command is in the journal before anyone hears of its outcome."""
 
-    def __init__(self, core: Core, folder: Path, *, clock: Callable[[], int] = time.time_ns) -> None:
-        """Takes the journal's lock and brings the core to where the journal ends. Raises `JournalError`."""
+    def __init__(
+        self,
+        core: Core,
+        folder: Path,
+        *,
+        snapshots: Path | None = None,
+        clock: Callable[[], int] = time.time_ns,
+        shard: int = 0,
+        epoch: int | None = None,
+        disk: Disk | None = None,
+    ) -> None:
+        """Takes the journal's lock and brings a new core to where the journal ends: by the newest good snapshot in
+        `snapshots` (None: `snapshots` in the journal's folder) and the rest of the journal. `epoch`: higher than the
+        journal's, of an engine that takes over; None: the journal's. Raises `JournalError`."""
         self.core = core
-        self.journal = Writer(folder, max_orders=core.max_orders)
         self.next_offsets: dict[int, int] = {}
         """Of the topic `orders`, by partition: the first record that is not in the journal."""
         self._clock = clock
         self._ts_ns = 0
         self._seq = 0
-        self._recover(folder)
+        used = disk or Disk()
+        self._snapshots = snapshots or folder / snapshot.FOLDER
+        self.journal = Writer(folder, max_orders=core.max_orders, shard=shard, epoch=epoch, disk=used)
+        self._snapshooter = Snapshooter(core, folder, self._snapshots, used)
+        self._backlog = Backlog()
+        number(np.zeros(0, COMMAND), 0, 0)  # compiles it, before somebody waits
+        try:
+            self._progress = Progress(folder, self.journal.identity)
+            self._recover(folder)
+        except BaseException:
+            self.journal.close()
+            raise
+
+    # ------------------------------------------------------------------------------------------------- starting
 
     def _recover(self, folder: Path) -> None:
         started = time.monotonic()
-        reader = Reader(folder, max_orders=self.core.max_orders)
+        self._take_snapshot()
+        before = self._seq
+        reader = Reader(folder, max_orders=self.core.max_orders, after=self._seq)
         for frame in runs(reader.frames()):
-            if frame.first_seq != self._seq + 1:
-                raise RuntimeError(f"the journal goes from command {self._seq} to {frame.first_seq}")
             apply_frame(self.core, frame)
             self._seq = frame.last_seq
-            self._note_offsets(frame)
+            self._note(frame)
         reader.close()
+        if self._seq != self.journal.last_seq:
+            raise JournalError(
+                f"the journal in {folder} ends at command {self.journal.last_seq} but can be read only up to "
+                f"{self._seq}: restore it from a backup"
+            )
+        if self._progress.committed > self._seq:
+            self._progress.committed = self._seq  # the machine took the journal's end with it: its numbers come again
+        self._measure(folder)
         if self.journal.cut_bytes:
             log.warning("cut %d bytes of a torn frame off the journal's end", self.journal.cut_bytes)
-        if self._seq:
-            log.info("replayed %d commands in %.1f s", self._seq, time.monotonic() - started)
+        if self._seq > before:
+            log.info("replayed %d commands in %.1f s", self._seq - before, time.monotonic() - started)
 
-    def _note_offsets(self, frame: Frame) -> None:
-        if frame.entry is not None:
-            self._ts_ns = frame.entry.ts_ns
-            if frame.entry.source_partition >= 0:
-                self.next_offsets[frame.entry.source_partition] = frame.entry.source_offset + 1
-            return
-        assert frame.records is not None
-        self._ts_ns = int(frame.records["ts_ns"][-1])
-        self._note_record_offsets(frame.records)
+    def _take_snapshot(self) -> None:
+        files = snapshot.snapshots(self._snapshots)
+        if files and int(files[0].stem) > self.journal.last_seq:
+            raise JournalError(
+                f"{files[0]} is ahead of the journal, which ends at command {self.journal.last_seq}: commands that "
+                "were answered are missing: restore the journal's last segments, or move the snapshots that are ahead "
+                "elsewhere and lose them"
+            )
+        place = snapshot.newest(self._snapshots, self.core, self.journal.identity)
+        if place is not None:
+            self._seq, self._ts_ns = place.seq, place.ts_ns
+            self.next_offsets.update(place.next_offsets)
 
-    def _note_record_offsets(self, records: NDArray[Any]) -> None:
+    def _measure(self, folder: Path) -> None:
+        """How many bytes the journal had at the begin of each segment, and has now."""
+        size = 0
+        for path in segments(folder):
+            self._backlog.note(read_head(path).first_seq - 1, size)
+            size += path.stat().st_size
+        self._backlog.note(self._seq, size)
+
+    def _note(self, frame: Frame) -> None:
+        self._ts_ns = frame.ts_ns
+        if frame.records is not None:
+            self._note_offsets(frame.records)
+        elif frame.entry is not None and frame.entry.source_partition >= 0:
+            self.next_offsets[frame.entry.source_partition] = frame.entry.source_offset + 1
+
+    def _note_offsets(self, records: NDArray[Any]) -> None:
         for partition in np.unique(records["source_partition"]):
             if partition >= 0:
                 offsets = records["source_offset"][records["source_partition"] == partition]
                 self.next_offsets[int(partition)] = int(offsets.max()) + 1
 
+    # --------------------------------------------------------------------------------------------- what it knows
+
     @property
     def last_seq(self) -> int:
         return self._seq
+
+    @property
+    def committed(self) -> int:
+        """The last command of which all records are acknowledged by Kafka."""
+        return self._progress.committed
+
+    @property
+    def unpublished_bytes(self) -> int:
+        """Of the journal, past the last committed command; to about a MiB."""
+        return self._backlog.past(self._progress.committed)
+
+    # ------------------------------------------------------------------------------------------------ sequencing
 
     def _stamp(self) -> int:
         """The time now, never before the last one given."""
@@ -82,14 +180,14 @@ class Sequencer:
         return self._ts_ns
 
     def submit(self, records: NDArray[Any]) -> Applied:
-        """Sequences, journals and applies COMMAND records. Raises OSError where the journal takes none of them."""
-        count = len(records)
-        records["seq"] = np.arange(self._seq + 1, self._seq + 1 + count, dtype=np.uint64)
-        records["ts_ns"] = self._stamp()
-        self.journal.append_records(records)
-        self._seq += count
-        if int(records["source_offset"].max()) >= 0:
-            self._note_record_offsets(records)
+        """Sequences, journals and applies COMMAND records. Raises OSError where the journal takes none of them: on a
+        full disk only batches of nothing but cancels get in."""
+        found = number(records, self._seq + 1, self._stamp())
+        self.journal.append_records(records, urgent=bool(found & ALL_CANCELS))
+        self._seq += len(records)
+        self._backlog.note(self._seq, self.journal.bytes)
+        if found & FROM_KAFKA:
+            self._note_offsets(records)
         return self.core.apply(records)
 
     def administer(
@@ -101,7 +199,7 @@ class Sequencer:
         source_partition: int = -1,
         source_offset: int = -1,
     ) -> Applied:
-        """The same for one administrative command."""
+        """The same for one administrative command; what ends orders gets in on a full disk."""
         entry = AdministrativeEntry(
             ts_ns=self._stamp(),
             source=source.wire,
@@ -110,11 +208,44 @@ class Sequencer:
             source_partition=source_partition,
             source_offset=source_offset,
         )
-        self.journal.append_administrative(self._seq + 1, entry)
+        self.journal.append_administrative(self._seq + 1, entry, urgent=isinstance(command, URGENT))
         self._seq += 1
+        self._backlog.note(self._seq, self.journal.bytes)
         if source_partition >= 0:
             self.next_offsets[source_partition] = source_offset + 1
         return self.core.administer(self._seq, entry.ts_ns, command)
 
+    # ------------------------------------------------------------------------------------------------ durability
+
+    def sync(self) -> None:
+        """All that was sequenced so far survives the machine from here on. Raises OSError."""
+        self.journal.sync()
+
+    def snapshot(self, *, wait: bool = False) -> bool:
+        """Begins a snapshot of the state as it is now, written by a child process; False where the last one is not
+        done. `wait`: in this process, done at return; a failure is logged."""
+        place = Place(
+            self.journal.shard,
+            self.journal.epoch,
+            self.journal.identity,
+            self._seq,
+            self._ts_ns,
+            dict(self.next_offsets),
+        )
+        if self._seq == 0:
+            return False
+        if not wait:
+            return self._snapshooter.begin(place)
+        self._snapshooter.wait()
+        try:
+            self._snapshooter.take(place)
+        except OSError as error:
+            log.error("the snapshot at command %d was not written: %s", self._seq, error)
+            return False
+        return True
+
     def close(self) -> None:
+        """Waits for a snapshot that is being written."""
+        self._snapshooter.wait()
+        self._progress.close()
         self.journal.close()

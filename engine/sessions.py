@@ -1,50 +1,105 @@
-"""Who is at the other end of each ZeroMQ connection, and what it may do."""
+"""Who is at the other end of each ZeroMQ connection, what it may do, and what it has asked for."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core import Core
-from engine.layout import field_number
 from engine.messages import OrderCommand
 from engine.refusal import Refusal
 from engine.tokens import EVERY_ACCOUNT, Identity, InvalidToken, verify
-from engine.words import CommandType, Durability, Reason, Source
+from engine.words import Durability, Reason, Source
 
 MOST_SESSIONS: Final = 10_000
-"""The longest unused ones are forgotten, and have to log in again."""
-LAST_ORDER_COMMAND: Final = int(CommandType.CANCEL_ALL)
+"""The longest unused ones are ended, and have to log in again."""
+LOG_IN_FIRST: Final = 'log in first: {"type":"login","token":…}'
+
+
+class Session:
+    """One connection that has logged in."""
+
+    def __init__(
+        self, routing_id: bytes, identity: Identity, durability: Durability, cancel_on_disconnect: bool
+    ) -> None:
+        self.routing_id = routing_id
+        self.identity = identity
+        self.durability = durability
+        """What replies wait for where a command does not say."""
+        self.cancel_on_disconnect = cancel_on_disconnect
+        """Whether the working orders of its accounts are canceled when it ends."""
+        self.reports: dict[int, int] = {}
+        """Numbers of the accounts whose reports it is sent → number of the next report."""
 
 
 class Sessions:
     """Sessions by ZeroMQ routing id."""
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, clock_ns: Callable[[], int], ended: Callable[[Session], None]) -> None:
+        """`ended` is told of each session that ends, by whatever way."""
         self._secret = secret
-        self._identities: OrderedDict[bytes, Identity] = OrderedDict()
+        self._clock_ns = clock_ns
+        self._ended = ended
+        self._sessions: OrderedDict[bytes, Session] = OrderedDict()
 
-    def login(self, routing_id: bytes, token: str) -> Identity:
-        """Raises `Refusal` naming the field `token`."""
+    def login(
+        self,
+        routing_id: bytes,
+        token: str,
+        durability: Durability = Durability.JOURNALED,
+        cancel_on_disconnect: bool = False,
+    ) -> Session:
+        """Raises `Refusal` naming the field. A new login takes the place of the connection's earlier one, of which
+        nothing is canceled."""
+        if routing_id[:1] != b"\0":
+            text = "a connection that gives itself a routing id could be mistaken for another one's: give it none"
+            raise Refusal(Reason.NOT_AUTHORIZED, "token", text)
         try:
             identity = verify(self._secret, token)
         except InvalidToken as error:
             raise Refusal(Reason.NOT_AUTHORIZED, "token", str(error)) from None
-        self._identities[routing_id] = identity
-        if len(self._identities) > MOST_SESSIONS:
-            self._identities.popitem(last=False)
-        return identity
+        if cancel_on_disconnect and (EVERY_ACCOUNT in identity.accounts or not identity.may_trade):
+            text = "cancel_on_disconnect is for sessions that trade for accounts named in their token"
+            raise Refusal(Reason.INVALID_FIELD, "cancel_on_disconnect", text)
+        session = Session(routing_id, identity, durability, cancel_on_disconnect)
+        self._sessions[routing_id] = session
+        self._sessions.move_to_end(routing_id)
+        if len(self._sessions) > MOST_SESSIONS:
+            self.end(next(iter(self._sessions.values())))
+        return session
 
-    def find(self, routing_id: bytes) -> Identity:
-        """Raises `Refusal` where nobody has logged in."""
-        identity = self._identities.get(routing_id)
-        if identity is None:
-            raise Refusal(Reason.NOT_AUTHORIZED, "token", 'log in first: {"type":"login","token":…}')
-        self._identities.move_to_end(routing_id)
-        return identity
+    def find(self, routing_id: bytes) -> Session:
+        """Raises `Refusal` where nobody has logged in, or the token has expired since."""
+        session = self._sessions.get(routing_id)
+        if session is None:
+            raise Refusal(Reason.NOT_AUTHORIZED, "token", LOG_IN_FIRST)
+        if self.has_expired(session):
+            self.end(session)
+            raise Refusal(Reason.NOT_AUTHORIZED, "token", f"the session's token has expired: {LOG_IN_FIRST}")
+        self._sessions.move_to_end(routing_id)
+        return session
+
+    def has_expired(self, session: Session) -> bool:
+        return session.identity.expires_s * 1_000_000_000 <= self._clock_ns()
+
+    def end(self, session: Session) -> None:
+        """Once: a session that has ended is no longer known."""
+        if self._sessions.get(session.routing_id) is session:
+            del self._sessions[session.routing_id]
+            self._ended(session)
+
+    def end_of(self, routing_id: bytes) -> None:
+        """The connection is gone."""
+        session = self._sessions.get(routing_id)
+        if session is not None:
+            self.end(session)
+
+    def __iter__(self) -> Iterator[Session]:
+        """Those of now: some may end in between."""
+        return iter(list(self._sessions.values()))
 
 
 NOT_YOUR_TIME: Final = "transact_ns dates trades on the public tape: only replays of recorded days may give it"
@@ -74,36 +129,7 @@ def stamp_records(identity: Identity, records: NDArray[Any]) -> None:
         records["actor"] = identity.actor.encode()[:20]
 
 
-def _printable(texts: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of the texts are printable ASCII without spaces up to their end, after which all is zero."""
-    columns = np.ascontiguousarray(texts).view("u1").reshape(len(texts), -1)
-    strange = (columns != 0) & ((columns < 33) | (columns > 126))
-    resumed = (columns[:, :-1] == 0) & (columns[:, 1:] != 0)
-    found: NDArray[np.bool_] = ~(strange.any(axis=1) | resumed.any(axis=1))
-    return found
-
-
-def refused_records(identity: Identity, records: NDArray[Any], core: Core) -> NDArray[np.int64]:
-    """(n, 2): reason and field of each record that must not be sequenced, zeros for those that may."""
-    refused = np.zeros((len(records), 2), np.int64)
-
-    def refuse(rows: Any, reason: Reason, field: str) -> None:
-        refused[rows & (refused[:, 0] == 0)] = int(reason), field_number(field)
-
-    refuse((records["type"] == 0) | (records["type"] > LAST_ORDER_COMMAND), Reason.INVALID_FIELD, "type")
-    refuse(records["durability"] > int(Durability.COMMITTED), Reason.INVALID_FIELD, "durability")
-    refuse(records["durability"] > int(Durability.JOURNALED), Reason.UNSUPPORTED, "durability")
-    refuse(records["source"] > max(Source), Reason.INVALID_FIELD, "source")
-    refuse(records["transact_ns"] < 0, Reason.INVALID_FIELD, "transact_ns")
-    if not identity.may_administer:
-        refuse(records["transact_ns"] != 0, Reason.NOT_AUTHORIZED, "transact_ns")
-    for name in ("strategy", "client_order_id"):
-        refuse(~_printable(records[name]), Reason.INVALID_FIELD, name)
-    everyone = np.ones(len(records), bool)
-    if not identity.may_trade:
-        refuse(everyone, Reason.NOT_AUTHORIZED, "account")
-    elif EVERY_ACCOUNT not in identity.accounts:
-        entries = [core.accounts.find(account) for account in identity.accounts]
-        numbers = [entry.number for entry in entries if entry is not None]
-        refuse(~np.isin(records["account"], numbers), Reason.NOT_AUTHORIZED, "account")
-    return refused
+def account_numbers(identity: Identity, find: Callable[[str], Any]) -> NDArray[np.uint32]:
+    """Numbers of the accounts that the session is bound to and that exist; `find` as of `Accounts`."""
+    entries = [find(account) for account in identity.accounts]
+    return np.array([entry.number for entry in entries if entry is not None], np.uint32)

@@ -5,7 +5,7 @@ A writer that wants to find its place again gives each record the header `at`, "
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -15,6 +15,15 @@ log = logging.getLogger(__name__)
 
 Position = tuple[int, int]
 """(seq, index)."""
+
+
+class Tail(NamedTuple):
+    """The last record of a partition that has a position."""
+
+    position: Position
+    value: bytes
+
+
 SECONDS: Final = 5.0
 LOOK_BACK: Final = (1, 100, 10_000, 1 << 62)
 """Records searched from the end, in growing steps: others may write to the same topic."""
@@ -36,8 +45,8 @@ class Tails:
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
 
-    def read(self, topics: list[str]) -> tuple[dict[str, int], dict[tuple[str, int], Position]] | None:
-        """Partitions of each topic, and the last position of each partition that has one; None where Kafka is away."""
+    def read(self, topics: list[str]) -> tuple[dict[str, int], dict[tuple[str, int], Tail]] | None:
+        """Partitions of each topic, and the tail of each partition that has one; None where Kafka is away."""
         consumer = Consumer(
             {
                 "bootstrap.servers": self._bootstrap,
@@ -67,11 +76,9 @@ class Tails:
         finally:
             consumer.close()
 
-    def _last(
-        self, consumer: Consumer, ends: dict[tuple[str, int], tuple[int, int]]
-    ) -> dict[tuple[str, int], Position]:
-        """The last position of each partition that has one; `ends` gives its first offset and its next one."""
-        found: dict[tuple[str, int], Position] = {}
+    def _last(self, consumer: Consumer, ends: dict[tuple[str, int], tuple[int, int]]) -> dict[tuple[str, int], Tail]:
+        """The tail of each partition that has one; `ends` gives its first offset and its next one."""
+        found: dict[tuple[str, int], Tail] = {}
         for back in LOOK_BACK:
             starts = {
                 place: max(low, high - back) for place, (low, high) in ends.items() if high > low and place not in found
@@ -87,10 +94,10 @@ class Tails:
         consumer: Consumer,
         starts: dict[tuple[str, int], int],
         ends: dict[tuple[str, int], tuple[int, int]],
-    ) -> dict[tuple[str, int], Position]:
-        """The last positions among the records from `starts` on."""
+    ) -> dict[tuple[str, int], Tail]:
+        """The tails among the records from `starts` on."""
         consumer.assign([TopicPartition(topic, number, start) for (topic, number), start in starts.items()])
-        found: dict[tuple[str, int], Position] = {}
+        found: dict[tuple[str, int], Tail] = {}
         waiting = set(starts)
         while waiting:
             message = consumer.poll(SECONDS)
@@ -105,7 +112,7 @@ class Tails:
                 continue
             position = position_of(message)
             if position is not None:
-                found[place] = position
+                found[place] = Tail(position, message.value() or b"")
             if (message.offset() or 0) >= ends[place][1] - 1:
                 waiting.discard(place)
         return found

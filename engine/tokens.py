@@ -27,6 +27,8 @@ class Identity(NamedTuple):
     actor: str
     role: str
     accounts: tuple[str, ...]
+    expires_s: int = 0
+    """End of the token that proved it, in seconds since the epoch; 0 where no token did."""
 
     def may_use(self, account: str) -> bool:
         return account in self.accounts or EVERY_ACCOUNT in self.accounts
@@ -77,4 +79,4 @@ def verify(secret: str, token: str) -> Identity:
     role, accounts = claims["role"], claims["accounts"]
     if role not in ROLES or not isinstance(accounts, list) or not all(isinstance(a, str) for a in accounts):
         raise InvalidToken("the token's claims are not ours")
-    return Identity(claims["sub"], role, tuple(accounts))
+    return Identity(claims["sub"], role, tuple(accounts), int(claims["exp"]))

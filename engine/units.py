@@ -6,7 +6,7 @@ here rounds, except where a function says how.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal, InvalidOperation
 from typing import Final
 
 MONEY_DECIMALS: Final = 6
@@ -15,6 +15,9 @@ AVERAGE_DECIMALS: Final = 9
 LARGEST: Final = 2**53
 """Largest count of ticks or lots taken at a door: far above any market, and the product of two fits in no int64 only
 where a notional limit has been passed long before."""
+
+
+_EXACT: Final = Context(prec=28, traps=[InvalidOperation])
 
 
 class NotMultiple(ValueError):
@@ -32,6 +35,12 @@ def steps(value: Decimal, step: Decimal) -> int:
         OutOfRange: not a finite number, or more than `LARGEST` steps.
         NotMultiple: not a whole number of steps.
     """
+    try:
+        quotient, remainder = _EXACT.divmod(value, step)
+        if not remainder and -LARGEST <= quotient <= LARGEST and value.adjusted() <= 18:
+            return int(quotient)
+    except InvalidOperation:
+        pass  # no number, or a quotient of more than 28 digits: below it is told which
     if not value.is_finite() or value.adjusted() > 18:
         raise OutOfRange(f"{value} is not a number in range")
     _sign, digits, exponent = value.as_tuple()

@@ -4,7 +4,7 @@ A member in lower case is the word on the wire (`Side.BUY` is `"buy"`), its numb
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import Final, NamedTuple
 
 
@@ -54,7 +54,7 @@ class OrderStatus(Word):
     EXPIRED = 7
 
 
-WORKING: Final = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+WORKING: Final = frozenset({OrderStatus.PENDING_NEW, OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 WORKING_WORDS: Final = frozenset(status.wire for status in WORKING)
 
 
@@ -78,6 +78,57 @@ class Liquidity(Word):
     TAKER = 2
 
 
+class SelfTrade(Word):
+    """Self-trade prevention: what happens when an order meets one of its own account (or firm). In a record 0 stands
+    for the account's own rule."""
+
+    NONE = 1
+    CANCEL_NEWEST = 2
+    CANCEL_OLDEST = 3
+    CANCEL_BOTH = 4
+    DECREMENT = 5
+
+
+class SelfTradeScope(Word):
+    """Whose orders count as one's own."""
+
+    ACCOUNT = 1
+    FIRM = 2
+
+
+class ListType(Word):
+    """Orders that belong together (docs/orders.md). The legs are consecutive records that carry this in their flags."""
+
+    OCO = 1
+    OTO = 2
+    BRACKET = 3
+
+
+LIST_SIZES: Final = {ListType.OCO: 2, ListType.OTO: 2, ListType.BRACKET: 3}
+
+
+class Phase(Word):
+    """Of an instrument's trading day."""
+
+    CLOSED = 1
+    OPENING_AUCTION = 2
+    CONTINUOUS = 3
+    CLOSING_AUCTION = 4
+    HALTED = 5
+
+
+class Flag(IntFlag):
+    """The bits of a record's `flags`; bits 4 and 5 hold a leg's `ListType`."""
+
+    POST_ONLY = 1
+    REDUCE_ONLY = 2
+    TRAIL_PERCENT = 4  # `trail` is in millionths of the price, not in ticks
+    DISCONNECTED = 8  # only on a cancel_all, and set by the engine alone: the session that asked for it has ended
+
+
+LIST_SHIFT: Final = 4
+
+
 class CommandType(Word):
     """The first four travel as binary records; the others are rare and travel as JSON (`Administrative`)."""
 
@@ -91,6 +142,13 @@ class CommandType(Word):
     PRINT = 19
     REFUSED = 20
     UNREADABLE = 21
+    HALT = 22
+    RESUME = 23
+    SESSION = 24
+    TIMER = 25
+    LIMITS = 26
+    FEES = 27
+    KILL = 28
 
 
 class Source(Word):
@@ -141,6 +199,25 @@ class Reason(Word):
     CAPACITY = 16
     NO_LIQUIDITY = 17
     BUSY = 18
+    MARKET_CLOSED = 19
+    HALTED = 20
+    TRADING_PHASE = 21
+    POST_ONLY = 22
+    REDUCE_ONLY = 23
+    SELF_TRADE = 24
+    MAX_ORDER_QUANTITY = 25
+    MAX_ORDER_NOTIONAL = 26
+    MAX_OPEN_ORDERS = 27
+    POSITION_LIMIT = 28
+    BUYING_POWER = 29
+    PRICE_COLLAR = 30
+    RATE_LIMIT = 31
+    KILL_SWITCH = 32
+    NO_REFERENCE_PRICE = 33
+    INVALID_LIST = 34
+    LINKED_ORDER = 35
+    DAY_ENDED = 36
+    DISCONNECTED = 37
 
 
 class ReasonText(NamedTuple):
@@ -175,9 +252,32 @@ REASONS: Final[dict[Reason, ReasonText]] = {
     Reason.CAPACITY: ReasonText(103, 99, 503, "the engine holds as many orders as it was given room for"),
     Reason.NO_LIQUIDITY: ReasonText(58, 0, 200, "nothing was left to trade against, and the order does not rest"),
     Reason.BUSY: ReasonText(103, 99, 503, "the engine takes no new orders at the moment"),
+    Reason.MARKET_CLOSED: ReasonText(103, 2, 422, "the instrument's market is closed"),
+    Reason.HALTED: ReasonText(103, 2, 422, "trading in the instrument is halted"),
+    Reason.TRADING_PHASE: ReasonText(103, 11, 422, "the instrument's trading phase does not take such an order"),
+    Reason.POST_ONLY: ReasonText(103, 99, 422, "a post-only order may not trade at its entry"),
+    Reason.REDUCE_ONLY: ReasonText(103, 99, 422, "a reduce-only order may only make the position smaller"),
+    Reason.SELF_TRADE: ReasonText(103, 99, 422, "the order would trade with one of the same owner"),
+    Reason.MAX_ORDER_QUANTITY: ReasonText(103, 3, 422, "more than the account's largest order quantity"),
+    Reason.MAX_ORDER_NOTIONAL: ReasonText(103, 3, 422, "more than the account's largest order notional"),
+    Reason.MAX_OPEN_ORDERS: ReasonText(103, 3, 422, "the account has as many open orders as it may have"),
+    Reason.POSITION_LIMIT: ReasonText(103, 3, 422, "the position could pass the account's limit"),
+    Reason.BUYING_POWER: ReasonText(103, 3, 403, "the account's buying power does not cover the order"),
+    Reason.PRICE_COLLAR: ReasonText(103, 16, 422, "the price is too far from the last trade"),
+    Reason.RATE_LIMIT: ReasonText(103, 99, 429, "the account sends more messages than it may"),
+    Reason.KILL_SWITCH: ReasonText(103, 99, 403, "the account's kill switch is on"),
+    Reason.NO_REFERENCE_PRICE: ReasonText(103, 99, 422, "there is no last trade to trail"),
+    Reason.INVALID_LIST: ReasonText(103, 99, 422, "the orders do not make such a list"),
+    Reason.LINKED_ORDER: ReasonText(58, 0, 200, "the order that it was linked to ended"),
+    Reason.DAY_ENDED: ReasonText(58, 0, 200, "the time that it was good for is over"),
+    Reason.DISCONNECTED: ReasonText(58, 0, 200, "the session that asked for cancel-on-disconnect ended"),
 }
 
 
 class FrameKind(Word):
     COMMANDS = 1
     REPLIES = 2
+    REPORTS = 3
+    TRADES = 4
+    BOOK = 5
+    HEARTBEAT = 6

@@ -32,6 +32,7 @@ from gateway.orders import Orders
 from gateway.pages import Page, SecurityHeaders
 from gateway.problems import HANDLERS
 from gateway.queries import Queries
+from gateway.risk import Risk
 from gateway.server import Server
 from gateway.status import Status
 from gateway.stream import Stream
@@ -73,6 +74,7 @@ class Gateway:
         lookup = self._lookup = Lookup(self.hub, writes, self.latest, history)
         self._orders = Orders(self.authenticator, self.exchange, self.hub, writes, lookup)
         self._queries = Queries(self.authenticator, self.hub, writes, lookup, self.latest, history)
+        self._risk = Risk(self.authenticator, self.exchange, self.hub, self._orders)
         self._market = Market(self.authenticator, self.exchange, self.hub, self.latest, history)
         self._stream = Stream(self.authenticator, self.metrics, self.subscribe)
         self._sockets = Sockets(self.authenticator, self._orders, self.metrics, self.subscribe)
@@ -98,16 +100,19 @@ class Gateway:
         await self.database.close()
 
     def routes(self) -> list[Route | WebSocketRoute]:
-        orders, queries, market = self._orders, self._queries, self._market
+        orders, queries, market, risk = self._orders, self._queries, self._market, self._risk
         return [
             route("/api/login", POST=self.authenticator.login),
             route("/api/order", POST=orders.create),
+            route("/api/order-lists", POST=orders.create_list),
             route("/api/orders", GET=queries.orders, DELETE=orders.cancel_all),
             route("/api/orders/{order_id}", GET=queries.order, PATCH=orders.replace, DELETE=orders.cancel),
             route("/api/positions", GET=queries.positions),
             route("/api/executions", GET=queries.executions),
             route("/api/pnl", GET=queries.pnl),
             route("/api/account", GET=queries.account),
+            route("/api/risk", GET=risk.show, PUT=risk.change),
+            route("/api/risk/kill", POST=risk.kill),
             route("/api/instruments", GET=market.instruments),
             route("/api/book/{symbol:path}", GET=market.book),
             route("/api/trades/{symbol:path}", GET=market.trades),

@@ -67,15 +67,21 @@ def forbidden(account: str) -> Problem:
     return Problem(403, Reason.NOT_AUTHORIZED.wire, f"{account[:40]} is not one of your accounts", field="account")
 
 
+def first_account(identity: Identity) -> str:
+    """The user's own. Raises `Refusal` where there is none."""
+    account = next((name for name in identity.accounts if name != EVERY_ACCOUNT), None)
+    if account is None:
+        raise Refusal(Reason.MISSING_FIELD, "account", "account is required: no account is your own")
+    return account
+
+
 def trading_account(identity: Identity, account: str | None) -> str:
     """The account to trade for: the one that was named, or the user's first. Raises `Problem` 403, or `Refusal`."""
     if not identity.may_trade:
         detail = f"the role {identity.role} may look but not trade"
         raise Problem(403, Reason.NOT_AUTHORIZED.wire, detail, field="account")
     if account is None:
-        account = next((name for name in identity.accounts if name != EVERY_ACCOUNT), None)
-        if account is None:
-            raise Refusal(Reason.MISSING_FIELD, "account", "account is required: no account is your own")
+        account = first_account(identity)
     if not identity.may_use(account):
         raise forbidden(account)
     return account

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final, TypeVar
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
-from engine.decode import refusal_of
+from engine.reading import check_written, refusal_of
 from engine.refusal import Refusal
 from engine.words import Reason
 from gateway.problems import Problem
@@ -19,15 +19,18 @@ T = TypeVar("T")
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body. Raises `Problem` 413 as soon as it is known to be too large."""
+    """The whole body. Raises `Problem` 413 as soon as it is known to be too large, 400 where it ends too early."""
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > LARGEST_BODY:
         raise _too_large()
     data = b""
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > LARGEST_BODY:
-            raise _too_large()
+    try:
+        async for chunk in request.stream():
+            data += chunk
+            if len(data) > LARGEST_BODY:
+                raise _too_large()
+    except ClientDisconnect:
+        raise Problem(400, Reason.MALFORMED.wire, "the connection ended before the body did", field="body") from None
     return data
 
 
@@ -41,9 +44,9 @@ async def read(request: Request, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def decoded(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """Raises `Refusal`."""
+    """The message, read as strictly as at the engine's own doors. Raises `Refusal`."""
     try:
-        return decoder.decode(data)
+        message = decoder.decode(data)
     except msgspec.ValidationError as error:
         refusal = refusal_of(error)
         if refusal.reason is Reason.MALFORMED:
@@ -52,6 +55,8 @@ def decoded(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         raise refusal from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(Reason.MALFORMED, "body", f"the body is not valid JSON: {error}") from None
+    check_written(data)
+    return message
 
 
 def parameters(request: Request, *known: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from engine import tokens
 from engine.client import AsyncClient
-from engine.messages import Book, Instrument, NewOrder, OrderCommand, OrderState, Reply
+from engine.messages import AdministrativeCommand, Book, Instrument, NewOrder, OrderCommand, OrderState, Reply
 from engine.refusal import Refusal
 from engine.registry import Instruments
 from engine.tokens import Identity
@@ -130,6 +130,20 @@ class Exchange:
             if named:
                 detail += "; sending it again with the same client_order_id is safe"
             raise unavailable("engine", detail, **named) from None
+        except Refusal as refusal:
+            raise self._session_refused(refusal) from None
+        self.last_seq = max(self.last_seq, reply.seq)
+        return reply
+
+    async def administer(self, command: AdministrativeCommand) -> Reply:
+        """The engine's reply. Raises `Problem` 503 where the engine is away or does not answer in time."""
+        client = self._connected()
+        try:
+            reply = await client.administer(command)
+        except TimeoutError as error:
+            await self._lost(client, error)
+            detail = "the engine did not answer: the command may or may not have been carried out"
+            raise unavailable("engine", detail) from None
         except Refusal as refusal:
             raise self._session_refused(refusal) from None
         self.last_seq = max(self.last_seq, reply.seq)

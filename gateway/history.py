@@ -17,9 +17,10 @@ CANDLE_TRADES: Final = 200_000
 """The newest trades that candles are computed from: bounds the work of one request."""
 
 ORDER: Final = """
-    SELECT order_id::text, client_order_id, account, symbol, side, order_type, time_in_force, quantity::text,
-           price::text, status, filled_qty::text, remaining_qty::text, average_price::text, reason, field, text,
-           strategy, source, created_ns, updated_ns, last_seq, last_index
+    SELECT order_id::text, client_order_id, list_id::text, account, symbol, side, order_type, time_in_force, expires_ns,
+           quantity::text, display_qty::text, price::text, stop_price::text, trail_amount::text, trail_percent::text,
+           post_only, reduce_only, status, filled_qty::text, remaining_qty::text, average_price::text, reason, field,
+           text, strategy, source, created_ns, updated_ns, last_seq, last_index
     FROM orders"""
 EXECUTION: Final = """
     SELECT fill_id, trade_id, seq, index, ts_ns, transact_ns, account, symbol, side, fill_qty::text, fill_price::text,
@@ -153,30 +154,7 @@ class Conditions:
 
 
 def _order(row: tuple[Any, ...]) -> Order:
-    return Order(
-        order_id=row[0],
-        client_order_id=row[1],
-        account=row[2],
-        symbol=row[3],
-        side=row[4],
-        order_type=row[5],
-        time_in_force=row[6],
-        quantity=row[7],
-        limit_price=row[8],
-        status=row[9],
-        filled_quantity=row[10],
-        leaves_quantity=row[11],
-        average_price=row[12],
-        reason=row[13],
-        field=row[14],
-        text=row[15],
-        strategy=row[16],
-        source=row[17],
-        created_ns=row[18],
-        updated_ns=row[19],
-        last_seq=row[20],
-        last_index=row[21],
-    )
+    return Order(**dict(zip(Order.__struct_fields__[1:], row, strict=True)))
 
 
 def _fill(row: tuple[Any, ...]) -> Fill:

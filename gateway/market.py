@@ -23,7 +23,14 @@ from gateway.problems import not_found, unavailable
 BOOK_LEVELS: Final = 20
 LARGEST_INTERVAL_S: Final = 86_400
 
+
+class _Phase(msgspec.Struct):
+    seq: int
+    phase: str
+
+
 _book: Final = msgspec.json.Decoder(Book)
+_phase: Final = msgspec.json.Decoder(_Phase)
 
 
 class Market:
@@ -56,8 +63,16 @@ class Market:
         """GET /api/instruments"""
         self._authenticator.identify(request)
         bodies.parameters(request)
-        known = sorted(self._known().values(), key=lambda listed: listed.instrument_id)
+        known = sorted(map(self._now, self._known().values()), key=lambda listed: listed.instrument_id)
         return browser.reply(browser.encoded({"instruments": known}))
+
+    def _now(self, listed: Instrument) -> Instrument:
+        """With the phase that its book was last published in, where that is newer."""
+        value = self._hub.state.latest[BOOK.name].get(listed.symbol)
+        if value is None:
+            return listed
+        book = _phase.decode(value)
+        return listed if book.seq < listed.seq else msgspec.structs.replace(listed, phase=book.phase)
 
     async def book(self, request: Request) -> Response:
         """GET /api/book/{symbol}?levels="""

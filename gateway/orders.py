@@ -12,8 +12,8 @@ from msgspec.structs import asdict, replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engine.decode import limit_ticks
-from engine.messages import Cancel, CancelAll, Name, NewOrder, OrderCommand, Replace, Reply
+from engine.decode import with_ids
+from engine.messages import Cancel, CancelAll, Name, NewOrder, OrderCommand, OrderList, Replace, Reply
 from engine.refusal import Refusal
 from engine.sessions import NOT_YOUR_TIME
 from engine.tokens import EVERY_ACCOUNT, Identity
@@ -24,7 +24,7 @@ from gateway.exchange import Exchange
 from gateway.hub import Hub
 from gateway.lookup import Lookup, no_such_order
 from gateway.problems import Problem, rejected
-from gateway.writes import Write, Writes
+from gateway.writes import Write, Writes, as_written
 
 SETTLE_S: Final = 1.0
 """How long a cancel-all waits to read its own effect back."""
@@ -38,9 +38,19 @@ class NewOrderBody(NewOrder, tag="new", kw_only=True, frozen=True, forbid_unknow
     account: Name | None = None  # type: ignore[assignment]
 
 
+class OrderListBody(
+    OrderList, tag="order_list", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """`OrderList`, in the same way."""
+
+    account: Name | None = None  # type: ignore[assignment]
+
+
 class ReplaceBody(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     quantity: Decimal | None = None
     limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    durability: str | None = None
 
 
 class OrderReply(Reply, kw_only=True, frozen=True):
@@ -50,6 +60,7 @@ class OrderReply(Reply, kw_only=True, frozen=True):
 
 
 _new_order: Final = msgspec.json.Decoder(NewOrderBody)
+_order_list: Final = msgspec.json.Decoder(OrderListBody)
 _replace: Final = msgspec.json.Decoder(ReplaceBody)
 
 
@@ -73,12 +84,20 @@ class Orders:
         status = 200 if reply.outcome == DUPLICATE else 201
         return browser.reply(browser.encoded(reply), status, {"Location": f"/api/orders/{reply.order_id}"})
 
+    async def create_list(self, request: Request) -> Response:
+        """POST /api/order-lists"""
+        identity = self._authenticator.identify(request)
+        body = await bodies.read(request, _order_list)
+        reply = await self.submit(identity, body, Source.REST)
+        status = 200 if reply.outcome == DUPLICATE else 201
+        return browser.reply(browser.encoded(reply), status)
+
     async def replace(self, request: Request) -> Response:
         """PATCH /api/orders/{order_id}"""
         identity = self._authenticator.identify(request)
         body = await bodies.read(request, _replace)
-        if body.quantity is None and body.limit_price is None:
-            raise Refusal(Reason.MISSING_FIELD, "quantity", "quantity or limit_price must be given")
+        if body.quantity is None and body.limit_price is None and body.stop_price is None:
+            raise Refusal(Reason.MISSING_FIELD, "quantity", "quantity, limit_price or stop_price must be given")
         order_id = path_order_id(request)
         account, symbol = await self._owner(identity, order_id)
         if symbol is None:
@@ -93,6 +112,8 @@ class Orders:
             order_id=order_id,
             quantity=body.quantity,
             limit_price=body.limit_price,
+            stop_price=body.stop_price,
+            durability=body.durability,
         )
         return browser.reply(browser.encoded(await self.submit(identity, command, Source.REST)))
 
@@ -136,10 +157,8 @@ class Orders:
         account = auth.trading_account(identity, command.account)
         if command.transact_ns:
             raise Refusal(Reason.NOT_AUTHORIZED, "transact_ns", NOT_YOUR_TIME)
-        if isinstance(command, NewOrder):
-            client_order_id = command.client_order_id or uuid.uuid4().hex
-            fields = {**asdict(command), "account": account, "client_order_id": client_order_id}
-            command = NewOrder(**fields)
+        # With an id a repeat is safe, also where the user gave none.
+        command = with_ids(replace(command, account=account), uuid.uuid4().hex)
         reply = await self._exchange.submit(command, identity.actor, source)
         refused_before = reply.outcome == DUPLICATE and reply.order_status == OrderStatus.REJECTED.wire
         if reply.outcome == REJECTED or refused_before:
@@ -147,36 +166,49 @@ class Orders:
             raise refusal_of(command, account, reply)
         self._remember(command, account, reply, source)
         if isinstance(command, CancelAll) and reply.affected:
-            await self._settled(command, reply.seq)
+            await self.settled([account], reply.seq, command.symbol, command.side)
         if reply.client_order_id is None and reply.order_id is not None:
             order = self._lookup.in_memory(reply.order_id)
             reply = reply if order is None else replace(reply, client_order_id=order.client_order_id)
         return OrderReply(account=account, **asdict(reply))
 
     def _remember(self, command: OrderCommand, account: str, reply: Reply, source: Source) -> None:
-        """So that nobody reads the order in an older state than this reply tells."""
+        """So that nobody reads an order in an older state than this reply tells."""
+        if isinstance(command, OrderList):
+            legs = reply.orders or []
+            for order, leg in zip(command.orders, legs, strict=False):
+                new = NewOrder(account=account, symbol=command.symbol, strategy=command.strategy, **asdict(order))
+                self._remember_order(new, account, leg, source, legs[0].order_id)
+        else:
+            self._remember_order(command, account, reply, source)
+
+    def _remember_order(
+        self, command: OrderCommand, account: str, reply: Reply, source: Source, list_id: str | None = None
+    ) -> None:
         new = command if isinstance(command, NewOrder) else None
         accepted = reply.outcome == Outcome.ACCEPTED.wire
         if reply.seq == 0 or reply.outcome == DUPLICATE or not (accepted or new):
             return  # nothing of any order has changed
-        limit_price = None
-        price = command.limit_price if isinstance(command, NewOrder | Replace) else None
-        symbol = command.symbol if isinstance(command, NewOrder | Replace) else None
-        entry = self._exchange.instruments.find(symbol) if symbol else None
-        if price is not None and entry is not None:
-            limit_price = entry.scale.price_text(limit_ticks(entry, price))
-        self._writes.remember(Write(reply, account, time.time_ns(), new, limit_price, source))
+        texts = {}
+        if isinstance(command, NewOrder | Replace) and command.symbol:
+            entry = self._exchange.instruments.find(command.symbol)
+            if entry is not None:
+                texts = as_written(command, entry)
+        self._writes.remember(Write(reply, account, time.time_ns(), new, texts, source, list_id))
 
-    async def _settled(self, command: CancelAll, seq: int) -> None:
-        """Until what was canceled shows as canceled here; the reply names no orders that could be remembered."""
+    async def settled(
+        self, accounts: list[str] | None, seq: int, symbol: str | None = None, side: str | None = None
+    ) -> None:
+        """Until what command `seq` canceled of these accounts (None: of all) shows as canceled here, for a moment at
+        most: its reply names no orders that could be remembered."""
         end = time.monotonic() + SETTLE_S
         while self._hub.live and time.monotonic() < end:
             if not any(
                 order.last_seq < seq
                 and int(order.order_id) < seq
-                and (command.symbol is None or order.symbol == command.symbol)
-                and (command.side is None or order.side == command.side)
-                for order in self._hub.state.working([command.account])
+                and (symbol is None or order.symbol == symbol)
+                and (side is None or order.side == side)
+                for order in self._hub.state.working(accounts)
             ):
                 return
             await self._hub.change(end - time.monotonic())

@@ -165,7 +165,7 @@ class Queries:
         return browser.reply(browser.quoted(browser.listed(feed.name, records)))
 
     async def account(self, request: Request) -> Response:
-        """GET /api/account: who the user is, and each account with what was paid in and its latest P&L."""
+        """GET /api/account: who the user is, and each account with its cash, what it may buy for and its latest P&L."""
         identity = self._authenticator.identify(request)
         bodies.parameters(request)
         state = self._hub.state
@@ -179,6 +179,8 @@ class Queries:
                     "account": name,
                     "currency": known.currency if known else None,
                     "deposits": known.deposits if known else None,
+                    "margin_multiple": known.margin_multiple if known else None,
+                    "killed": known.killed if known else None,
                     "pnl": None if pnl is None else msgspec.Raw(pnl),
                 }
             )

@@ -8,12 +8,15 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Final
 
+import msgspec
 import uvicorn
 from starlette.types import ASGIApp, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from engine.words import Reason
 from gateway.bodies import LARGEST_BODY
+from gateway.problems import MEDIA_TYPE, Problem
 
 ABORT: Final = "hft.abort"
 """ASGI extension: a function that drops the connection at once, with whatever waits to be sent."""
@@ -33,6 +36,23 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         # Else the kernel keeps megabytes for each client that reads nothing.
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP is answered as every other error is; in the middle of an answer there is no place for it."""
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.close()
+            return
+        problem = Problem(400, Reason.MALFORMED.wire, "this is no HTTP/1.1 request")
+        body = msgspec.json.encode(problem.body())
+        head = (
+            "HTTP/1.1 400 Bad Request",
+            f"content-type: {MEDIA_TYPE}",
+            f"content-length: {len(body)}",
+            "cache-control: no-store",
+            "connection: close",
+        )
+        self.transport.write("\r\n".join(head).encode() + b"\r\n\r\n" + body)
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -17,7 +17,7 @@ from gateway.auth import Authenticator
 from gateway.metrics import Metrics
 from gateway.server import abort_of
 from gateway.subscriber import Message
-from gateway.subscription import Subscription
+from gateway.subscription import TOKEN_EXPIRED, Subscription
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ STALLED_S: Final = 10.0
 WHY: Final = {
     "slow_consumer": "more events were waiting than are kept for one client; resume from the last id",
     "restarted": "the gateway reads Kafka anew; resume from the last id",
+    TOKEN_EXPIRED: "the token has expired; log in again, then resume from the last id",
     "shutdown": "the gateway is stopping; resume from the last id",
 }
 
@@ -64,6 +65,7 @@ class Stream:
         subscription = self._subscribe(wanted, auth.visible(identity), last_event_id)
         try:
             await subscription.open()
+            subscription.end_at(identity.expires_s)
         except BaseException:
             subscription.close()
             raise

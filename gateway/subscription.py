@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -15,6 +17,7 @@ from gateway.state import NOTHING, Place
 from gateway.subscriber import Message, Subscriber
 
 HEARTBEAT_S: Final = 10.0
+TOKEN_EXPIRED: Final = "token_expired"
 LOADING_S: Final = 5.0
 """How long a client waits for a gateway that has just been started."""
 
@@ -48,6 +51,7 @@ class Subscription:
         self._first: list[Message] = []
         self._spans: list[Span] = []
         self._subscriber: Subscriber | None = None
+        self._end: asyncio.TimerHandle | None = None
 
     @property
     def reason(self) -> str | None:
@@ -145,6 +149,14 @@ class Subscription:
         assert self._subscriber is not None
         return self._subscriber.position.text()
 
+    def end_at(self, time_s: int) -> None:
+        """Ends it as `token_expired` at that time (seconds since the epoch)."""
+        assert self._subscriber is not None
+        loop = asyncio.get_running_loop()
+        self._end = loop.call_later(max(0.0, time_s - time.time()), self._subscriber.end, TOKEN_EXPIRED)
+
     def close(self) -> None:
+        if self._end is not None:
+            self._end.cancel()
         if self._subscriber is not None:
             self._hub.unsubscribe(self._subscriber)

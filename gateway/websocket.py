@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from engine import decode
+from engine import reading
 from engine.refusal import Refusal
 from engine.tokens import Identity
 from engine.words import Reason, Source
@@ -27,7 +28,7 @@ from gateway.problems import Problem, refused, unauthorized
 from gateway.server import abort_of
 from gateway.stream import STALLED_S, goodbye
 from gateway.subscriber import Message
-from gateway.subscription import Subscription
+from gateway.subscription import TOKEN_EXPIRED, Subscription
 
 log = logging.getLogger(__name__)
 
@@ -106,11 +107,18 @@ class Connection:
             waiting: set[asyncio.Task[Any]] = {receiving}
             if self._pump is not None:
                 waiting.add(self._pump)
+            left_s = max(0.0, identity.expires_s - time.time())
             try:
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(waiting, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError:
                 receiving.cancel()
                 raise
+            if not done:
+                receiving.cancel()
+                with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect):
+                    await receiving
+                await self._expire()
+                return
             if self._pump is not None and self._pump.done():
                 receiving.cancel()
                 with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect):
@@ -124,11 +132,18 @@ class Connection:
                 return
             await self._handle(identity, text.encode())
 
+    async def _expire(self) -> None:
+        """Ends the session, whose token has expired."""
+        await self._end_subscription()
+        self._sockets.metrics.ended.labels(TOKEN_EXPIRED).inc()
+        await self._send("disconnect", goodbye(TOKEN_EXPIRED))
+        await self._websocket.close(POLICY, TOKEN_EXPIRED)
+
     async def _login(self) -> Identity | None:
         try:
             async with asyncio.timeout(LOGIN_S):
                 data = (await self._websocket.receive_text()).encode()
-            request = decode.read_json(data, _requests)
+            request = reading.read_json(data, _requests)
             if not isinstance(request, Login):
                 raise unauthorized('the first message must be {"type":"login","token":…}')
             identity = self._sockets.authenticator.verify(request.token)
@@ -146,8 +161,8 @@ class Connection:
 
     async def _handle(self, identity: Identity, data: bytes) -> None:
         try:
-            kind = decode.read_json(data, _type).type
-            request = decode.read_json(data, _requests) if kind in OWN_TYPES else None
+            kind = reading.read_json(data, _type).type
+            request = reading.read_json(data, _requests) if kind in OWN_TYPES else None
             if isinstance(request, Subscribe):
                 await self._subscribe(identity, request)
             elif isinstance(request, Ping):
@@ -155,7 +170,7 @@ class Connection:
             elif request is not None:
                 raise Refusal(Reason.INVALID_FIELD, "type", "the session has logged in already")
             else:
-                reply = await self._sockets.orders.submit(identity, decode.parse(data), Source.WEBSOCKET)
+                reply = await self._sockets.orders.submit(identity, reading.parse(data), Source.WEBSOCKET)
                 await self._send("reply", browser.encoded(reply))
         except Refusal as refusal:
             await self._refuse(refused(refusal))

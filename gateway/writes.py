@@ -4,11 +4,14 @@ than the reply that they got. Pure."""
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import msgspec
 
-from engine.messages import NewOrder, Order, Reply
+from engine.decode import price_ticks
+from engine.messages import NewOrder, Order, Replace, Reply
+from engine.registry import InstrumentEntry
 from engine.words import Source
 
 KEPT: Final = 10_000
@@ -22,9 +25,27 @@ class Write(NamedTuple):
     """When the reply came, by the gateway's clock: stands for the engine's stamp until the event with it is read."""
     command: NewOrder | None
     """Of a new order, which no reader can know yet."""
-    limit_price: str | None
-    """That the command gave, as the engine writes it."""
+    texts: Mapping[str, str]
+    """Prices and other numbers that the command gave, by field, as the engine writes them."""
     source: Source
+    list_id: str | None = None
+
+
+def as_written(command: NewOrder | Replace, entry: InstrumentEntry) -> dict[str, str]:
+    """The numbers of a command that the engine has taken, as the engine writes them."""
+    texts = {}
+    for field in ("limit_price", "stop_price"):
+        price = getattr(command, field)
+        if price is not None:
+            texts[field] = entry.scale.price_text(price_ticks(entry, price, field))
+    if isinstance(command, NewOrder):
+        if command.display_quantity is not None:
+            texts["display_quantity"] = entry.scale.quantity_text(entry.scale.lots(command.display_quantity))
+        if command.trail_amount is not None:
+            texts["trail_amount"] = entry.scale.price_text(entry.scale.ticks(command.trail_amount))
+        if command.trail_percent is not None:
+            texts["trail_percent"] = f"{command.trail_percent:.4f}"
+    return texts
 
 
 class Writes:
@@ -44,8 +65,8 @@ class Writes:
                 write = earlier
             elif write.command is None:
                 # A change of an order that nobody has read back yet: both replies are needed to tell its state.
-                limit_price = write.limit_price or earlier.limit_price
-                write = write._replace(command=earlier.command, limit_price=limit_price)
+                texts = {**earlier.texts, **write.texts}
+                write = write._replace(command=earlier.command, texts=texts, list_id=earlier.list_id)
         self._writes[order_id] = write
         if len(self._writes) > self._kept:
             self._writes.popitem(last=False)
@@ -90,7 +111,8 @@ def _changed(order: Order, write: Write) -> Order:
     return msgspec.structs.replace(
         order,
         quantity=reply.quantity or order.quantity,
-        limit_price=write.limit_price or order.limit_price,
+        limit_price=write.texts.get("limit_price", order.limit_price),
+        stop_price=write.texts.get("stop_price", order.stop_price),
         status=reply.order_status or order.status,
         filled_quantity=reply.filled_quantity or order.filled_quantity,
         leaves_quantity=reply.leaves_quantity or order.leaves_quantity,
@@ -104,17 +126,25 @@ def _changed(order: Order, write: Write) -> Order:
 
 
 def _made(command: NewOrder, write: Write) -> Order:
-    reply = write.reply
+    reply, texts = write.reply, write.texts
     return Order(
         order_id=reply.order_id or "",
         client_order_id=command.client_order_id or "",
+        list_id=write.list_id,
         account=write.account,
         symbol=command.symbol,
         side=command.side,
         order_type=command.order_type,
         time_in_force=command.time_in_force,
+        expires_ns=command.expires_ns or None,
         quantity=reply.quantity or f"{command.quantity:f}",
-        limit_price=write.limit_price,
+        display_quantity=texts.get("display_quantity"),
+        limit_price=texts.get("limit_price"),
+        stop_price=texts.get("stop_price"),
+        trail_amount=texts.get("trail_amount"),
+        trail_percent=texts.get("trail_percent"),
+        post_only=command.post_only,
+        reduce_only=command.reduce_only,
         status=reply.order_status or "",
         filled_quantity=reply.filled_quantity or "0",
         leaves_quantity=reply.leaves_quantity or "0",

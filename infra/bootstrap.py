@@ -18,6 +18,7 @@ from infra.errors import OperatorError
 USERNAME: Final = "demo"
 ACCOUNT: Final = "demo"
 DEPOSIT: Final = Decimal(1_000_000)
+MARGIN_MULTIPLE: Final = Decimal(4)
 TOKEN_S: Final = 60
 
 
@@ -37,7 +38,7 @@ def _open_account(address: str, secret: str) -> None:
     client = Client(address, issue(secret, identity, now_s=int(time.time()), lifetime_s=TOKEN_S))
     try:
         client.connect()
-        reply = client.administer(DefineAccount(account=ACCOUNT, deposit=DEPOSIT))
+        reply = client.administer(DefineAccount(account=ACCOUNT, deposit=DEPOSIT, margin_multiple=MARGIN_MULTIPLE))
     except TimeoutError:
         raise OperatorError(f"the engine at {address} does not answer") from None
     finally:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from infra.administration import COMMANDS
+from infra.bench.command import bench
 from infra.errors import OperatorError
 from infra.recorded import audit, replay
 from infra.settings import load
@@ -107,5 +109,5 @@ def settings(markdown: bool) -> None:
     click.echo(reference.markdown() if markdown else reference.text(load()), nl=False)
 
 
-hft.add_command(audit)
-hft.add_command(replay)
+for command in (audit, bench, replay, *COMMANDS):
+    hft.add_command(command)

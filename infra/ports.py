@@ -33,6 +33,7 @@ def wanted_ports(settings: Settings) -> list[Wanted]:
     if not settings.redis_url:
         wanted.append(Wanted("127.0.0.1", settings.redis_port, "Redis", "HFT_REDIS_PORT"))
     wanted.append(Wanted(settings.host, settings.zeromq_port, "the engine", "HFT_ZEROMQ_PORT"))
+    wanted.append(Wanted(settings.host, settings.market_data_port, "the market data", "HFT_MARKET_DATA_PORT"))
     wanted.append(Wanted(settings.host, settings.gateway_port, "the gateway", "HFT_GATEWAY_PORT"))
     return wanted
 

@@ -40,6 +40,14 @@ class Speed(click.ParamType):
 @click.option("--symbol", help="Symbol to trade it as [default: that of the file's name].")
 @click.option("--offline", is_flag=True, help="On a matcher of its own instead of the running system.")
 @click.option("--dbn", "dbn", type=FILE, help="A Databento MBO file; more may follow. Applied without matching.")
+@click.option(
+    "--journal",
+    is_flag=False,
+    flag_value="",
+    metavar="[FOLDER]",
+    help="The engine's journal: that of VAR, or in FOLDER. Prints the books and the state hash.",
+)
+@click.option("--until", type=click.IntRange(min=1), help="With --journal: the last command to replay.")
 @click.argument("more", nargs=-1, type=FILE)
 def replay(
     messages: Path | None,
@@ -48,11 +56,21 @@ def replay(
     symbol: str | None,
     offline: bool,
     dbn: Path | None,
+    journal: str | None,
+    until: int | None,
     more: tuple[Path, ...],
 ) -> None:
-    """Replay a recorded day (LOBSTER through the matcher, DBN onto a book) and compare it with the file."""
+    """Replay a recorded day (LOBSTER through the matcher, DBN onto a book) and compare it with the file; or the
+    engine's own journal up to any command."""
+    if journal is not None:
+        if messages is not None or dbn is not None or more:
+            raise click.UsageError("--journal replays the journal alone")
+        _replay_journal(journal, until)
+        return
+    if until is not None:
+        raise click.UsageError("--until goes with --journal")
     if (messages is None) == (dbn is None):
-        raise click.UsageError("give --lobster MESSAGES.csv --book ORDERBOOK.csv, or --dbn FILE…")
+        raise click.UsageError("give --lobster MESSAGES.csv --book ORDERBOOK.csv, --dbn FILE…, or --journal")
     if dbn is not None:
         _replay_dbn((dbn, *more))
         return
@@ -60,6 +78,17 @@ def replay(
         raise click.UsageError(f"--lobster takes one file, {more[0]} is too much")
     assert messages is not None
     _replay_lobster(load(), messages, book, speed, symbol, offline)
+
+
+def _replay_journal(folder: str, until: int | None) -> None:
+    from engine.segments import JournalError
+    from infra.folders import folders
+    from infra.journaled import rebuild
+
+    try:
+        click.echo(rebuild(Path(folder) if folder else folders(load().var).journal, until))
+    except JournalError as error:
+        raise OperatorError(f"{error}") from None
 
 
 def _replay_lobster(
@@ -111,7 +140,7 @@ def _with_progress(what: str, work: Callable[[Callable[[int, int], None]], T]) -
 
 
 @click.command()
-@click.option("--from-topics", is_flag=True, required=True, help="From `fills`, `trades` and `books` alone.")
+@click.option("--from-topics", is_flag=True, help="From the topics alone: the engine is not asked for its positions.")
 @click.option(
     "--settle",
     type=click.FloatRange(min=0),
@@ -120,14 +149,29 @@ def _with_progress(what: str, work: Callable[[Callable[[int, int], None]], T]) -
     help="Seconds to wait at most until the topics stand still.",
 )
 def audit(from_topics: bool, settle: float) -> None:
-    """Recompute every position and P&L from the topics, and compare them with the published ones."""
+    """Recompute every position and P&L from `fills`, `trades` and `books`, and compare them with the published ones and
+    with the engine's own positions."""
     from confluent_kafka import KafkaException
 
+    from engine.answers import Positions
+    from engine.refusal import Refusal
+    from infra.folders import folders
+    from infra.secrets import jwt_secret
     from streams import audit as auditor
+    from streams import engine_positions
 
-    bootstrap = load().bootstrap
+    settings = load()
+    bootstrap, address = settings.bootstrap, settings.zeromq
+
+    def ask_engine() -> Positions:
+        return engine_positions.ask(address, jwt_secret(settings.jwt_secret, folders(settings.var).secrets))
+
     try:
-        result = auditor.from_topics(bootstrap, settle_s=settle)
+        result = auditor.from_topics(bootstrap, settle_s=settle, ask_engine=None if from_topics else ask_engine)
+    except (TimeoutError, Refusal) as error:
+        raise OperatorError(
+            f"the engine at {address}: {error}: hft up starts it; --from-topics audits without it"
+        ) from None
     except KafkaException as error:
         cause = error.args[0].str()
         raise OperatorError(

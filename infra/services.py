@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
+from infra.errors import OperatorError
 from infra.folders import Folders, folders
 from infra.node import PAGE
 from infra.process import Program
@@ -23,6 +25,7 @@ COMPILE_LIMIT_S: Final = 300.0
 """The first start of the engine compiles the matcher."""
 COMPILE_NOTICE_S: Final = 3.0
 """An engine that is not ready after this long is compiling."""
+MEGABYTE: Final = 1 << 20
 
 
 class Service(NamedTuple):
@@ -37,6 +40,16 @@ def _secret(settings: Settings, where: Folders) -> str:
     return jwt_secret(settings.jwt_secret, where.secrets)
 
 
+def _processor(number: str, setting: str) -> int | None:
+    """Raises `OperatorError` for a processor that this machine has not, or not for us."""
+    if not number:
+        return None
+    there = os.sched_getaffinity(0)
+    if int(number) not in there:
+        raise OperatorError(f"{setting}={number}: the processors here are {', '.join(map(str, sorted(there)))}")
+    return int(number)
+
+
 SERVICES: Final[Mapping[str, Service]] = {
     "engine": Service(
         "engine.server",
@@ -48,6 +61,11 @@ SERVICES: Final[Mapping[str, Service]] = {
             "secret": _secret(settings, where),
             "instruments": settings.instruments,
             "max_orders": settings.max_orders,
+            "market_data": settings.market_data,
+            "snapshot_seconds": settings.snapshot_seconds,
+            "most_unpublished": settings.max_unpublished_mb * MEGABYTE,
+            "busy_poll": settings.busy_poll,
+            "cpu": _processor(settings.engine_cpu, "HFT_ENGINE_CPU"),
         },
         COMPILE_LIMIT_S,
     ),
@@ -58,8 +76,18 @@ SERVICES: Final[Mapping[str, Service]] = {
             "journal": where.journal,
             "bootstrap": settings.bootstrap,
             "max_orders": settings.max_orders,
+            "cpu": _processor(settings.publisher_cpu, "HFT_PUBLISHER_CPU"),
         },
         COMPILE_LIMIT_S,
+    ),
+    "schedule": Service(
+        "infra.scheduler",
+        STAGE_MARKET,
+        lambda settings, where: {
+            "engine_address": settings.zeromq,
+            "secret": _secret(settings, where),
+            "instruments": settings.instruments,
+        },
     ),
     "streams": Service(
         "streams.app",

@@ -24,6 +24,7 @@ class Settings(BaseSettings):
 
     gateway_port: int = Field(8080, ge=1, le=65535, description="REST, SSE, WebSocket and the web page.")
     zeromq_port: int = Field(5555, ge=1, le=65535, description="ZeroMQ commands (ROUTER).")
+    market_data_port: int = Field(5556, ge=1, le=65535, description="ZeroMQ books, trades and reports (PUB).")
     kafka_port: int = Field(
         9092, ge=1, le=65535, description="Port of the embedded Kafka broker; its controller takes the next one."
     )
@@ -51,6 +52,23 @@ class Settings(BaseSettings):
     market_seed: int = Field(1, description="Seed of the simulated market.")
     market_rate: float = Field(40.0, gt=0, description="Simulated orders and cancels per second over all symbols.")
     max_orders: int = Field(1_000_000, ge=1000, description="Room for working orders, allocated at start.")
+    snapshot_seconds: int = Field(
+        300, ge=0, description="How often the engine writes a snapshot, besides when it is stopped; 0: never."
+    )
+    max_unpublished_mb: int = Field(
+        4096,
+        ge=1,
+        description="Megabytes of journal that Kafka may be behind before new orders are answered busy.",
+    )
+    engine_cpu: str = Field(
+        "", pattern=r"^[0-9]*$", description="Number of the processor that the engine is pinned to; empty: none."
+    )
+    publisher_cpu: str = Field(
+        "", pattern=r"^[0-9]*$", description="Number of the processor that the publisher is pinned to; empty: none."
+    )
+    busy_poll: bool = Field(
+        False, description="Whether the engine never sleeps: microseconds less to wait, and a processor always busy."
+    )
 
     jwt_secret: str = Field(
         "", description="Secret that signs tokens, 32 characters or more; empty makes one in VAR/secrets."
@@ -75,6 +93,10 @@ class Settings(BaseSettings):
     @property
     def zeromq(self) -> str:
         return f"tcp://{self.host}:{self.zeromq_port}"
+
+    @property
+    def market_data(self) -> str:
+        return f"tcp://{self.host}:{self.market_data_port}"
 
     @property
     def gateway(self) -> str:

@@ -16,7 +16,15 @@ import msgspec
 from engine import messages, words
 
 TARGET: Final = Path(__file__).parent.parent / "dashboards" / "web" / "src" / "lib" / "messages.ts"
-COMMANDS: Final[tuple[Any, ...]] = (messages.NewOrder, messages.Cancel, messages.Replace, messages.CancelAll)
+COMMANDS: Final[tuple[Any, ...]] = (
+    messages.NewOrder,
+    messages.OrderList,
+    messages.Cancel,
+    messages.Replace,
+    messages.CancelAll,
+)
+PARTS: Final[tuple[Any, ...]] = (messages.ListedOrder,)
+"""What commands are made of."""
 RECORDS: Final[tuple[Any, ...]] = (
     messages.Order,
     messages.OrderEvent,
@@ -27,6 +35,7 @@ RECORDS: Final[tuple[Any, ...]] = (
     messages.Mark,
     messages.Pnl,
     messages.Instrument,
+    messages.SymbolLimits,
     messages.Account,
     messages.Reply,
 )
@@ -37,6 +46,10 @@ WORDS: Final[tuple[type[words.Word], ...]] = (
     words.OrderStatus,
     words.ExecType,
     words.Liquidity,
+    words.SelfTrade,
+    words.SelfTradeScope,
+    words.ListType,
+    words.Phase,
     words.Source,
     words.Durability,
     words.Outcome,
@@ -51,6 +64,10 @@ WORD_OF_FIELD: Final[dict[str, str]] = {
     "order_status": "OrderStatus",
     "exec_type": "ExecType",
     "liquidity": "Liquidity",
+    "self_trade_prevention": "SelfTrade",
+    "self_trade_scope": "SelfTradeScope",
+    "list_type": "ListType",
+    "phase": "Phase",
     "durability": "Durability",
     "outcome": "Outcome",
     "reason": "Reason",
@@ -76,7 +93,7 @@ def render() -> str:
     working = ", ".join(f'"{status.wire}"' for status in sorted(words.WORKING))
     parts.append("/** Statuses of an order that can still trade. */")
     parts.append(f"export const WORKING: readonly OrderStatus[] = [{working}];\n")
-    parts += [_interface(kind.__name__, commands[kind.__name__], sent=True) for kind in COMMANDS]
+    parts += [_interface(kind.__name__, commands[kind.__name__], sent=True) for kind in (*PARTS, *COMMANDS)]
     parts.append(f"export type OrderCommand = {' | '.join(kind.__name__ for kind in COMMANDS)};\n")
     parts += [_interface(kind.__name__, records[kind.__name__], sent=False) for kind in RECORDS]
     return "\n".join(parts)

@@ -1,6 +1,7 @@
 """An independent audit: every published position and P&L record against what the fills, trades and books give.
 
-It reads Kafka from the earliest record to the present end, and imports neither the ledger nor the agents.
+It reads Kafka from the earliest record to the present end, and imports neither the ledger nor the agents. The last
+positions are compared with the engine's own, where it is asked.
 """
 
 from __future__ import annotations
@@ -8,15 +9,18 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from engine import messages, topics
+from engine.answers import Positions
 from streams.consumer import Cursor, log_bounds, place, read_to_end
+from streams.engine_positions import COMPARED, numbers
 from streams.recomputation import Account, Fills, Impossible, Replay, Steps, money, whole
 
 SHOWN: Final = 20
@@ -41,6 +45,8 @@ class AuditResult:
     marks_checked: int = 0
     marks_gone: int = 0
     accounts: int = 0
+    engine_positions: int | None = None
+    """Compared with the engine's own; None: it was not asked."""
     in_flight: int = 0
     """Not in its last record yet, but so young, in a market that moves, that it may be on its way."""
     differing: int = 0
@@ -66,6 +72,8 @@ class AuditResult:
             f"marks      {self.marks_checked:,} are those of a book or trade; {self.marks_gone:,} name a book that "
             "compaction has removed",
         ]
+        if self.engine_positions is not None:
+            lines.append(f"engine     {self.engine_positions:,} positions of the engine's own")
         if self.in_flight:
             lines.append(
                 f"in flight  {self.in_flight:,} of the last {IN_FLIGHT_NS // 1_000_000_000} s, to be counted next"
@@ -77,13 +85,17 @@ class AuditResult:
         return "\n".join(lines)
 
 
-def from_topics(bootstrap: str, *, settle_s: float = 0.0) -> AuditResult:
+def from_topics(
+    bootstrap: str, *, settle_s: float = 0.0, ask_engine: Callable[[], Positions] | None = None
+) -> AuditResult:
     """Audits all that the topics hold now; with `settle_s`, once nothing has been written for a moment. Where the
     market still moves after so many seconds, what is younger than `IN_FLIGHT_NS` need not be in the last records yet.
-    Raises `KafkaException` where Kafka fails."""
+    `ask_engine` gives the engine's own positions, which the published ones must be. Raises `KafkaException` where Kafka
+    fails, and what `ask_engine` raises."""
     started = time.monotonic()
+    engine = None if ask_engine is None else ask_engine()  # first, so that the topics have time to get there
     moving = settle_s > 0 and not settle(bootstrap, settle_s)
-    result = Audit(KafkaLog(bootstrap), moving=moving).run()
+    result = Audit(KafkaLog(bootstrap), moving=moving, engine=engine).run()
     result.seconds = time.monotonic() - started
     return result
 
@@ -150,10 +162,17 @@ class KafkaLog:
 
 
 class Audit:
-    def __init__(self, log: Log, *, moving: bool = False) -> None:
-        """`moving`: records are still being written, so that the newest need not have been counted yet."""
+    def __init__(self, log: Log, *, moving: bool = False, engine: Positions | None = None) -> None:
+        """`moving`: records are still being written, so that the newest need not have been counted yet. `engine`: its
+        own positions, asked for before the topics are read."""
         self._log = log
         self._moving = moving
+        self._engine = engine
+        self._engine_holds = {} if engine is None else {(p.account, p.symbol): numbers(p) for p in engine.positions}
+        self._published: dict[tuple[str, str], messages.Position] = {}
+        """The last record of each position that holds no fill of a later command than the engine had applied."""
+        self._later: set[tuple[str, str]] = set()
+        """Positions with a record that does: all that the engine had was published by then."""
         self._times: list[tuple[int, int]] = []
         """(ts_ns, seq) of trades and books."""
         self._horizon = 0
@@ -166,7 +185,7 @@ class Audit:
         self._fills: defaultdict[tuple[str, str], Fills] = defaultdict(Fills)
         self._tapes: defaultdict[str, Tape] = defaultdict(Tape)
         self._books: defaultdict[str, dict[int, Fraction | None]] = defaultdict(dict)
-        """Symbol → seq → the mid in ticks, None where a side is empty."""
+        """Symbol → seq → the mid in ticks, None where a side is empty or the book is crossed."""
 
     def run(self) -> AuditResult:
         # The ends are taken from the last link of the chain to the first, so that whatever is published while this
@@ -179,6 +198,7 @@ class Audit:
         self._read_books()
         self._set_horizon()
         self._compare_positions(positions_end)
+        self._compare_engine()
         self._compare_pnl(pnl_end)
         return self._result
 
@@ -245,8 +265,8 @@ class Audit:
                 continue
             mid = None
             if book.bids and book.asks:
-                best = whole(book.bids[0][0], steps.tick) + whole(book.asks[0][0], steps.tick)
-                mid = Fraction(best, 2)
+                bid, ask = whole(book.bids[0][0], steps.tick), whole(book.asks[0][0], steps.tick)
+                mid = Fraction(bid + ask, 2) if bid < ask else None
             self._books[book.symbol][book.seq] = mid
 
     # ----------------------------------------------------------------------------------------------- positions
@@ -256,6 +276,7 @@ class Audit:
         for record in self._records(topics.POSITIONS, end):
             self._result.positions += 1
             key = (record.account, record.symbol)
+            self._note_for_engine(key, record)
             name = f"position {record.account} {record.symbol} after {record.last_seq}.{record.last_index}"
             if key not in self._fills:
                 self._result.add(f"{name}: there is no such fill")
@@ -277,6 +298,29 @@ class Audit:
             if counted < len(fills):
                 text = f"position {key[0]} {key[1]}: {len(fills) - counted} last fills are not in it"
                 self._missing(fills.seq(counted), text)
+
+    def _note_for_engine(self, key: tuple[str, str], record: messages.Position) -> None:
+        if self._engine is not None:
+            if record.last_seq <= self._engine.last_seq:
+                self._published[key] = record
+            else:
+                self._later.add(key)
+
+    def _compare_engine(self) -> None:
+        """The engine's own positions, and the published ones as they stood after the same command."""
+        if self._engine is None:
+            return
+        keys = self._engine_holds.keys() | self._published.keys()
+        self._result.engine_positions = len(keys)
+        for key in sorted(keys):
+            held = self._engine_holds.get(key, dict.fromkeys(COMPARED, Fraction(0)))
+            record = self._published.get(key)
+            for text in _unlike(held, None if record is None else _numbers(record)):
+                text = f"position {key[0]} {key[1]}: the engine's own {text} (after command {self._engine.last_seq})"
+                if key in self._later:
+                    self._result.add(text)
+                else:
+                    self._missing(self._engine.last_seq, text)
 
     # ----------------------------------------------------------------------------------------------------- P&L
 
@@ -372,3 +416,23 @@ class Audit:
             return "mid", mid
         tape = self._tapes[symbol]
         return "last", tape.ticks[-1] if tape.ticks else None
+
+
+def _numbers(record: messages.Position) -> dict[str, Fraction]:
+    """What the engine keeps too: cash is what the fills have brought, realized P&L − cost."""
+    exact = {name: Fraction(getattr(record, name)) for name in COMPARED if name != "cash"}
+    return exact | {"cash": Fraction(record.realized_pnl) - Fraction(record.cost)}
+
+
+def _unlike(held: dict[str, Fraction], published: dict[str, Fraction] | None) -> list[str]:
+    if published is None:
+        return ["position was never published"] if any(held.values()) else []
+    return [
+        f"{name} is {_shown(held[name])}, the published {_shown(published[name])}"
+        for name in COMPARED
+        if held[name] != published[name]
+    ]
+
+
+def _shown(number: Fraction) -> Decimal:
+    return Decimal(number.numerator) / number.denominator

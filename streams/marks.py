@@ -1,7 +1,8 @@
 """What positions are valued at, and the agents' reference data, followed by a thread with a plain consumer.
 
-The mark of a symbol is the middle of its best bid and ask where the latest book has both, else the price of its last
-trade (a printed, hidden one too). Books, trades, instruments and accounts are read in whole by every worker.
+The mark of a symbol is the middle of its best bid and ask where the latest book has both and they do not cross (in an
+auction they may), else the price of its last trade (a printed, hidden one too). Books, trades, instruments and accounts
+are read in whole by every worker.
 """
 
 from __future__ import annotations
@@ -49,11 +50,13 @@ class LastTrade(Struct, frozen=True):
 
 
 def mark(book: TopOfBook | None, trade: LastTrade | None, held: messages.Position, scale: Scale) -> records.Price:
-    """What a position is valued at: the middle of a book with both sides, else the last trade; where the tape lags
-    behind the position, its own last fill is that. Raises `ValueError` where a price is no whole number of ticks."""
+    """What a position is valued at: the middle of a book with both sides that do not cross, else the last trade; where
+    the tape lags behind the position, its own last fill is that. Raises `ValueError` where a price is no whole number
+    of ticks."""
     if book is not None and book.bid is not None and book.ask is not None:
-        half_ticks = records.ticks(book.bid, scale) + records.ticks(book.ask, scale)
-        return records.Price(half_ticks, "mid", book.seq, book.ts_ns)
+        bid, ask = records.ticks(book.bid, scale), records.ticks(book.ask, scale)
+        if bid < ask:
+            return records.Price(bid + ask, "mid", book.seq, book.ts_ns)
     if trade is None or trade.seq < held.last_seq:
         return records.Price(2 * records.ticks(held.last_price, scale), "last", held.last_seq, held.ts_ns)
     return records.Price(2 * records.ticks(trade.price, scale), "last", trade.seq, trade.ts_ns)

@@ -12,8 +12,8 @@ def fold(previous: Order | None, event: OrderEvent) -> Order | None:
     """The order after the report; `previous` itself where the report changes nothing, None where there is no order.
 
     A report at or below the (last_seq, last_index) of `previous` was counted before. A `rejected` report makes an order
-    only where it refuses the order's own entry; one that refuses a cancel or a replace changes no order. What belongs
-    to the entry (time, source, strategy) stays."""
+    only where it refuses the order's own entry; one that refuses a cancel or a replace changes no order, and its fields
+    say nothing of one. What belongs to the entry (time, source, strategy) stays."""
     if previous is not None and (event.seq, event.index) <= (previous.last_seq, previous.last_index):
         return previous
     if event.order_id == NO_ORDER:
@@ -23,13 +23,21 @@ def fold(previous: Order | None, event: OrderEvent) -> Order | None:
     return Order(
         order_id=event.order_id,
         client_order_id=event.client_order_id,
+        list_id=event.list_id,
         account=event.account,
         symbol=event.symbol,
         side=event.side,
         order_type=event.order_type,
         time_in_force=event.time_in_force,
+        expires_ns=event.expires_ns,
         quantity=event.quantity,
+        display_quantity=event.display_quantity,
         limit_price=event.limit_price,
+        stop_price=event.stop_price,
+        trail_amount=event.trail_amount,
+        trail_percent=event.trail_percent,
+        post_only=event.post_only,
+        reduce_only=event.reduce_only,
         status=event.order_status,
         filled_quantity=event.filled_quantity,
         leaves_quantity=event.leaves_quantity,

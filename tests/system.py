@@ -93,7 +93,7 @@ class System:
 
 
 def settings_for(folder: Path, changes: Mapping[str, object]) -> Settings:
-    gateway, zeromq, kafka, postgres, redis = free_ports(5, pairs=True)
+    gateway, zeromq, market_data, kafka, postgres, redis = free_ports(6, pairs=True)
     machine = Settings(_env_file=None)  # type: ignore[call-arg]
     values: dict[str, object] = {
         **{name: field.default for name, field in Settings.model_fields.items()},
@@ -101,6 +101,7 @@ def settings_for(folder: Path, changes: Mapping[str, object]) -> Settings:
         "var": folder,
         "gateway_port": gateway,
         "zeromq_port": zeromq,
+        "market_data_port": market_data,
         "kafka_port": kafka,
         "postgres_port": postgres,
         "redis_port": redis,

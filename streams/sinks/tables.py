@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from engine import messages, topics, words
 from streams import orders
 
@@ -93,6 +95,14 @@ _ORDER_COLUMNS: Final = (
     "updated_ns",
     "last_seq",
     "last_index",
+    "list_id",
+    "expires_ns",
+    "display_qty",
+    "stop_price",
+    "trail_amount",
+    "trail_percent",
+    "post_only",
+    "reduce_only",
 )
 _ORDER_CHANGES: Final = (
     "quantity",
@@ -110,6 +120,14 @@ _ORDER_CHANGES: Final = (
     "updated_ns",
     "last_seq",
     "last_index",
+    "list_id",
+    "expires_ns",
+    "display_qty",
+    "stop_price",
+    "trail_amount",
+    "trail_percent",
+    "post_only",
+    "reduce_only",
 )
 
 
@@ -152,6 +170,14 @@ def order_rows(placed: list[Placed]) -> list[Row]:
             order.updated_ns,
             order.last_seq,
             order.last_index,
+            None if order.list_id is None else int(order.list_id),
+            order.expires_ns,
+            order.display_quantity,
+            order.stop_price,
+            order.trail_amount,
+            order.trail_percent,
+            order.post_only,
+            order.reduce_only,
         )
         for order in latest.values()
     ]
@@ -369,12 +395,17 @@ _PNL_FIELDS: Final = (
     "last_seq",
     "ts_ns",
 )
-_PNL_COLUMNS: Final = ("id", *_PNL_FIELDS)
+_PNL_COLUMNS: Final = ("id", *_PNL_FIELDS, "marks")
+_json: Final = msgspec.json.Encoder().encode
 
 
 def pnl_rows(placed: list[Placed]) -> list[Row]:
     return [
-        (partition << PARTITION_SHIFT | offset, *(getattr(record, column) for column in _PNL_FIELDS))
+        (
+            partition << PARTITION_SHIFT | offset,
+            *(getattr(record, column) for column in _PNL_FIELDS),
+            _json(record.marks).decode(),
+        )
         for partition, offset, record in placed
     ]
 

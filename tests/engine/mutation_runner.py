@@ -17,27 +17,33 @@ import signal
 import sys
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from types import CodeType, FrameType, ModuleType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-import numpy as np
+import crowds
 import order_flow
-from compare import Answer, answer, difference
+import small_exchange
+from compare import Answer, answer, difference, one
+from cramped import cramped
 from mutants import MUTANTS, Mutant
-from numpy.typing import NDArray
+from order_flow import Batch
+from table_player import Player
+from trader_tables import read
 
 import engine.jit
 from engine.reference import Reference
 
-LIMIT_S: Final = 5
+TABLES: Final = Path(__file__).parent / "tables"
+LIMIT_S: Final = 8
 """Of processor time: many times what the matcher needs."""
-FIRST_REPORTS: Final = 4
-"""So few that making room for more reports is part of what is compared."""
-ROOMS: Final = ((60, 70), (10, 100), (500, 1000), (500, 600))
+ROOMS: Final = ((60, 70), (10, 100), (500, 1000), (100, 120))
 """(max_orders, max_client_ids) of the streams."""
-COMMANDS: Final = 2_500
-SWEEP: Final = 25
+COMMANDS: Final = 3_000
+CROWD: Final = 25
 BATCH: Final = 3
+LOOK: Final = 10
+"""The whole state is compared after each batch of so many."""
 
 
 class Source(importlib.abc.SourceLoader, importlib.abc.MetaPathFinder):
@@ -60,31 +66,46 @@ class Source(importlib.abc.SourceLoader, importlib.abc.MetaPathFinder):
         return compile(data, path, "exec", dont_inherit=True)
 
 
+class Stream(NamedTuple):
+    room: dict[str, int]
+    batches: list[Batch]
+    answers: list[Answer]
+    """The reference's to each batch."""
+
+
 @cache
-def streams() -> list[tuple[tuple[int, int], list[NDArray[Any]], list[Answer]]]:
-    """Batches of commands, and the reference's answers to each."""
+def streams() -> list[Stream]:
     found = []
-    for seed, room in enumerate(ROOMS):
-        slow = Reference(max_orders=room[0], max_client_ids=room[1])
-        seq = order_flow.define(slow)
-        directed = [order_flow.sweep(SWEEP, seq), order_flow.ladder(seq + 1_000)]
-        commands = np.concatenate([*directed, order_flow.stream(seed, COMMANDS, seq + 2_000)])
-        batches = [commands[start : start + BATCH] for start in range(0, len(commands), BATCH)]
-        found.append((room, batches, [answer(slow, batch, len(order_flow.INSTRUMENTS)) for batch in batches]))
+    for seed, (max_orders, max_client_ids) in enumerate(ROOMS):
+        room = {"max_orders": max_orders, "max_client_ids": max_client_ids}
+        slow = Reference(**room)
+        seq = small_exchange.define(slow)
+        directed = (crowds.sweep(CROWD, seq), crowds.ladder(seq + 1_000), crowds.stops(CROWD, seq + 2_000))
+        batches = [one(records[k : k + BATCH]) for records in directed for k in range(0, len(records), BATCH)]
+        batches += crowds.commands(CROWD, seq + 3_000)
+        batches += order_flow.stream(seed, COMMANDS, seq + 4_000, most=BATCH)
+        answers = [answer(slow, batch, state=place % LOOK == 0) for place, batch in enumerate(batches)]
+        found.append(Stream(room, batches, answers))
     return found
 
 
 def differences() -> Iterator[str]:
-    core = sys.modules["engine.core"]
-    assert hasattr(core, "FIRST_REPORTS")
-    core.FIRST_REPORTS = FIRST_REPORTS
-    for (max_orders, max_client_ids), batches, expected in streams():
-        fast = core.Core(max_orders=max_orders, max_client_ids=max_client_ids)
-        order_flow.define(fast)
-        for number, (batch, wanted) in enumerate(zip(batches, expected, strict=True)):
-            found = difference(answer(fast, batch, len(order_flow.INSTRUMENTS)), wanted, batch)
+    core = sys.modules["engine.core"].Core  # type: ignore[attr-defined]
+    for place, stream in enumerate(streams()):
+        fast = (cramped(core) if place % 2 else core)(**stream.room)
+        small_exchange.define(fast)
+        done = 0
+        for batch, wanted in zip(stream.batches, stream.answers, strict=True):
+            found = difference(answer(fast, batch, state=bool(wanted.state)), wanted, batch)
             if found:
-                yield f"after {number * BATCH} commands: {found.partition(':')[0]}"
+                yield f"after {done} commands: {found.partition(':')[0]}"
+            done += batch.count
+    for path in sorted(TABLES.glob("*.txt")):
+        for case in read(path):
+            try:
+                Player(core, case).play()
+            except AssertionError:
+                yield f"table {path.stem}: {case.title}"
 
 
 def verdict(mutant: Mutant | None) -> str:

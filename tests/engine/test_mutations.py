@@ -16,7 +16,7 @@ from mutants import MUTANTS, Mutant
 import engine
 
 RUNNER = Path(__file__).with_name("mutation_runner.py")
-LEAST = 25
+LEAST = 100
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,15 @@ import zmq
 from engine import frames
 from engine.client import Client
 from engine.core import Core
-from engine.ingress import Arrival, read
+from engine.ingress import Arrived
+from engine.journal_reader import Reader
 from engine.layout import COMMAND, FIELDS, HEADER
-from engine.messages import Cancel, CancelAll, NewOrder, Replace
+from engine.messages import Cancel, CancelAll, DefineAccount, ListedOrder, NewOrder, OrderList, Replace, as_json
 from engine.refusal import Refusal
 from engine.sequencer import Sequencer
 from engine.server import Server
-from engine.words import FrameKind
-from tests.engine.doors import SECRET, define, free_address, logged_in, open_engine, token
+from engine.words import FrameKind, Source
+from tests.engine.doors import AAPL, SECRET, define, free_address, full_disk, logged_in, open_engine, token, until
 
 ORDER = {"type": "new", "account": "demo", "symbol": "AAPL", "side": "buy", "limit_price": 1}
 
@@ -122,7 +122,7 @@ def test_a_client_outlives_the_engine(tmp_path: Path) -> None:
 
 def test_nobody_there_is_a_timeout() -> None:
     client = Client("tcp://127.0.0.1:9", token(), timeout_s=0.1)
-    with pytest.raises(TimeoutError, match=r"did not answer within 0\.1 s"):
+    with pytest.raises(TimeoutError, match=r"no connection to the engine at .* within 0\.1 s: not sent"):
         client.connect()
     client.close()
 
@@ -213,20 +213,40 @@ def test_a_list_is_answered_in_order(tmp_path: Path) -> None:
         socket.close()
 
 
-def test_a_full_disk_answers_busy_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_refuses_orders_and_takes_cancels(tmp_path: Path) -> None:
     with open_engine(tmp_path) as (server, address), logged_in(address) as client:
         define(client, "demo")
-        journal = server._sequencer.journal
-        append, journal.append_records = journal.append_records, _no_space  # type: ignore[method-assign]
-        [refused] = client.submit([limit("buy", 1, "190.00", client_order_id="a")])
-        assert (refused.outcome, refused.reason, refused.seq) == ("rejected", "busy", 0)
-        journal.append_records = append  # type: ignore[method-assign]
+        client.submit([limit("buy", 1, "190.00", client_order_id="resting")])
+        with full_disk(server):
+            replies = client.submit(
+                [
+                    limit("buy", 1, "190.00", client_order_id="a"),
+                    Cancel(account="demo", client_order_id="resting"),
+                    Replace(account="demo", client_order_id="resting", symbol="AAPL", quantity=Decimal(2)),
+                ]
+            )
+            assert [(r.outcome, r.reason) for r in replies] == [
+                ("rejected", "busy"),
+                ("accepted", None),
+                ("rejected", "busy"),
+            ]
+            assert (replies[0].seq, replies[0].durability, replies[1].durability) == (0, None, "journaled")
+            assert client.administer(DefineAccount(account="late")).reason == "busy"
         [taken] = client.submit([limit("buy", 1, "190.00", client_order_id="a")])
-        assert (taken.outcome, taken.seq) == ("accepted", 3)
+        assert (taken.outcome, taken.seq) == ("accepted", replies[1].seq + 1)
 
 
-def _no_space(records: Any) -> None:
-    raise OSError(28, "No space left on device")
+def test_orders_wait_for_kafka_only_so_long(tmp_path: Path) -> None:
+    """Past the cap of journal that nobody has published, new orders are refused and cancels are not."""
+    with open_engine(tmp_path, most_unpublished=1 << 20) as (_, address), logged_in(address) as client:
+        define(client, "demo")
+        client.submit([limit("buy", 1, "190.00", client_order_id="resting")])
+        records = np.zeros(10_000, COMMAND)
+        records["type"], records["account"], records["order_id"] = 2, 1, 77
+        client.submit_records(records)
+        until(lambda: client.submit([limit("buy", 1, "190.00")])[0].reason == "busy")
+        [canceled] = client.submit([Cancel(account="demo", client_order_id="resting")])
+        assert canceled.outcome == "accepted"
 
 
 def test_a_full_disk_loses_no_order_from_kafka(tmp_path: Path) -> None:
@@ -234,37 +254,92 @@ def test_a_full_disk_loses_no_order_from_kafka(tmp_path: Path) -> None:
     with open_engine(tmp_path) as (server, address), logged_in(address) as client:
         define(client, "demo")
     sequencer = Sequencer(Core(max_orders=10_000), tmp_path)
-    arrivals = [Arrival(0, offset, limit("buy", 1, "190.00", client_order_id=f"k{offset}")) for offset in range(10)] + [
-        Arrival(0, 10, read(b"no json", None, 0, 10))
-    ]
-    topic = Topic(arrivals)
+    orders = [as_json(limit("buy", 1, "190.00", client_order_id=f"k{offset}")) for offset in range(10)]
+    topic = Topic([*orders, b"no json", as_json(CancelAll(account="demo"))])
     server = Server(free_address(), sequencer, topic, SECRET)  # type: ignore[arg-type]
-    append = sequencer.journal.append_records
-    sequencer.journal.append_records = _no_space  # type: ignore[method-assign]
-    server.step()
-    sequencer.journal.append_records = append  # type: ignore[method-assign]
-    server.step()
+    with full_disk(server):
+        server.step()
+        assert sequencer.next_offsets == {}
+
+    def is_read() -> bool:
+        server.step()
+        return sequencer.next_offsets == {0: 12}
+
+    until(is_read)
     assert all(sequencer.core.find_client(1, f"k{offset}") for offset in range(10))
-    assert sequencer.next_offsets == {0: 11}
     server.close()
 
 
 class Topic:
     """The Kafka door as the server sees it, with records in a list."""
 
-    def __init__(self, arrivals: list[Arrival]) -> None:
-        self._arrivals = arrivals
+    def __init__(self, values: list[bytes], size: int = 1000) -> None:
+        """`size`: records at once."""
+        self._values = values
+        self._size = size
         self._next = 0
 
-    def poll(self) -> list[Arrival]:
-        found, self._next = self._arrivals[self._next :], len(self._arrivals)
-        return found
+    def poll(self) -> Arrived:
+        first, self._next = self._next, min(self._next + self._size, len(self._values))
+        found = self._values[first : self._next]
+        return Arrived(found, [None] * len(found), [0] * len(found), list(range(first, self._next)))
 
     def rewind(self, next_offsets: dict[int, int]) -> None:
         self._next = next_offsets.get(0, 0)
 
     def close(self) -> None:
         pass
+
+
+MIXED = (
+    limit("buy", 1, "190.00", client_order_id="k1"),
+    limit("buy", 2, "190.00", client_order_id="k2"),
+    Replace(account="demo", client_order_id="k2", quantity=Decimal(5)),  # its symbol: of the order just before
+    limit("sell", 1, "190.00", client_order_id="k3"),
+    b"no json",
+    limit("buy", 3, "190.005", client_order_id="k4"),  # not on a tick
+    limit("buy", 3, "189.00"),  # without an id
+    limit("buy", 3, "189.00", client_order_id="k5", transact_ns=5),
+    limit("buy", 3, "189.00", client_order_id="k6", account="nobody"),
+    Cancel(account="demo", client_order_id="k9"),
+    Replace(account="demo", client_order_id="k9", quantity=Decimal(5)),
+    limit("buy", 4, "188.00", client_order_id="k7"),
+    Cancel(account="demo", client_order_id="k7"),
+    CancelAll(account="demo"),
+)
+
+
+def test_orders_from_kafka_keep_their_order_among_refusals(tmp_path: Path) -> None:
+    """A batch, in which most is read by compiled code, gives what the records give one by one by the long way."""
+
+    def journaled(folder: Path, size: int, *, long_way: bool) -> tuple[list[Any], str]:
+        sequencer = Sequencer(Core(max_orders=1000), folder, clock=lambda: 1)
+        for command in (AAPL, DefineAccount(account="demo", deposit=Decimal(1_000_000))):
+            sequencer.administer(command, Source.SYSTEM, "")
+        topic = Topic([value if isinstance(value, bytes) else as_json(value) for value in MIXED], size)
+        server = Server("inproc://mixed", sequencer, topic, SECRET, clock_ns=lambda: 1)  # type: ignore[arg-type]
+        if long_way:
+            server._arrivals._decoder.decode = lambda values: (  # type: ignore[method-assign]
+                np.zeros(len(values), COMMAND),
+                np.zeros(len(values), np.bool_),
+            )
+        while sequencer.next_offsets != {0: len(MIXED)}:
+            server._arrivals.step()
+            server._batch.flush()
+        hashed = sequencer.core.state_hash()
+        server.close()
+        commands: list[Any] = []
+        reader = Reader(folder)
+        for frame in reader.frames():
+            commands += [frame.entry] if frame.records is None else frame.records.tolist()
+        reader.close()
+        return commands, hashed
+
+    expected = journaled(tmp_path / "long", 1, long_way=True)
+    assert len(expected[0]) == 2 + len(MIXED)
+    assert sum(isinstance(command, tuple) for command in expected[0]) == 9
+    for size in (1, 4, len(MIXED)):
+        assert journaled(tmp_path / f"batch{size}", size, long_way=False) == expected
 
 
 @pytest.mark.parametrize("name", ["strategy", "client_order_id"])
@@ -286,6 +361,7 @@ def test_text_in_records_is_printable(tmp_path: Path, name: str, text: bytes) ->
         ({"magic": b"FTP"}, "magic"),
         ({"version": 9}, "version"),
         ({"kind": 2}, "kind"),
+        ({"flags": 1}, "flags"),
         ({"record_size": 10}, "record_size"),
         ({"count": 2}, "count"),
         ({"count": 0}, "count"),
@@ -304,19 +380,32 @@ def test_a_wrong_head_names_the_field(tmp_path: Path, change: dict[str, Any], fi
         socket.close()
 
 
-def test_rubbish_changes_nothing(tmp_path: Path) -> None:
-    """Mutated frames: whatever comes, the engine answers, and goes on."""
-    rng = random.Random(7)
+EXITS = OrderList(
+    account="demo",
+    symbol="AAPL",
+    list_type="oco",
+    orders=[
+        ListedOrder(side="sell", quantity=Decimal(5), limit_price=Decimal("195.00"), client_order_id="profit"),
+        ListedOrder(side="sell", quantity=Decimal(5), limit_price=Decimal("196.00")),
+    ],
+)
+
+
+def test_an_order_list_has_one_reply_with_its_legs(tmp_path: Path) -> None:
     with open_engine(tmp_path) as (_, address), logged_in(address) as client:
         define(client, "demo")
-        client.submit([limit("buy", 5, "190.00")])
-        record = np.zeros(1, COMMAND)
-        record["type"], record["account"], record["instrument"] = 1, 99, 1
-        good = [frames.encode(FrameKind.COMMANDS, record), b'{"type":"new","account":"demo"}', b'[{"type":"ping"}]']
-        for _ in range(500):
-            data = bytearray(rng.choice(good))
-            for _ in range(rng.randint(1, 4)):
-                data[rng.randrange(8)] = rng.randrange(256)
-            client.send(bytes(data[: rng.randint(1, len(data))]))
-            client.receive()
-        assert client.depth("AAPL").bids == [("190.00", "5", 1)]
+        [before, reply, after] = client.submit([limit("buy", 1, "190.00"), EXITS, limit("buy", 1, "191.00")])
+        assert [before.outcome, reply.outcome, after.outcome] == ["accepted"] * 3
+        assert reply.orders is not None
+        assert [leg.seq for leg in reply.orders] == [before.seq + 1, before.seq + 2]
+        assert after.seq == before.seq + 3
+        assert reply.orders[0].client_order_id == "profit"
+        assert reply.orders[1].client_order_id
+        socket = raw(address)
+        ask(socket, msgspec.json.encode({"type": "login", "token": token()}))
+        other = msgspec.json.decode(msgspec.json.encode(EXITS).replace(b"profit", b"again"))
+        answer = ask(socket, msgspec.json.encode(other))
+        assert [leg["outcome"] for leg in answer["orders"]] == ["accepted", "accepted"]
+        refused = ask(socket, msgspec.json.encode(other | {"orders": other["orders"][:1]}))
+        assert (refused["reason"], refused["field"], refused["seq"]) == ("invalid_list", "orders", 0)
+        socket.close()

@@ -23,7 +23,7 @@ def test_every_route_is_described_and_no_other() -> None:
         path = re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path)
         methods = route.methods or set() if isinstance(route, Route) else {"GET"}
         there |= {f"{method} {path}" for method in methods - {"HEAD"}}
-    described = re.findall(r"^\| `((?:GET|POST|PATCH|DELETE) [^`]+)` \|", PAGE.read_text(), re.MULTILINE)
+    described = re.findall(r"^\| `((?:GET|POST|PUT|PATCH|DELETE) [^`]+)` \|", PAGE.read_text(), re.MULTILINE)
     assert sorted(described) == sorted(there)
 
 

@@ -19,7 +19,7 @@ from gateway import subscription as subscription_module
 from streams.consumer import read_to_end
 from tests.gateway.conftest import define, numbers
 from tests.gateway.events import ServerEvent, stream
-from tests.gateway.running import Running, eventually, running
+from tests.gateway.running import LIMIT_S, Running, eventually, running
 from tests.gateway.slow import flood, narrow
 from tests.gateway.test_orders import place
 from tests.system import System
@@ -347,3 +347,15 @@ def test_a_gateway_that_stops_says_so(system: System, account: str) -> None:
             assert (last.event, last.data["reason"]) == ("disconnect", "shutdown")
     finally:
         gateway.stop()
+
+
+def test_a_stream_ends_with_its_token(gateway: Running, account: str) -> None:
+    token = gateway.token(account, lifetime_s=2)
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=gateway.url, headers=headers, timeout=LIMIT_S) as client:
+        with stream(client, "orders") as events:
+            seen = list(events)
+        assert [event.event for event in seen] == ["snapshot", "disconnect"]
+        assert seen[-1].data["reason"] == "token_expired"
+        again = client.get("/api/stream", params={"topics": "orders"}, headers={"Last-Event-ID": events.last_id})
+        assert (again.status_code, again.json()["field"]) == (401, "token")

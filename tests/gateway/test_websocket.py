@@ -233,3 +233,27 @@ def test_a_client_that_reads_nothing_is_cut_off(
         connection.send(json.dumps({"type": "subscribe", "topics": ["orders"]}))
         eventually(lambda: any(s.accounts == {account} for s in gateway.gateway.hub.directory.subscribers))
         flood(engine, account, symbol, while_=lambda: metrics.websocket_clients._value.get() > connected)
+
+
+@pytest.mark.parametrize("topics", [[], ["orders"]])
+def test_a_session_ends_with_its_token(gateway: Running, account: str, topics: list[str]) -> None:
+    with opened(gateway) as websocket:
+        websocket.send(type="login", token=gateway.token(account, lifetime_s=2))
+        websocket.receive()
+        if topics:
+            websocket.send(type="subscribe", topics=topics)
+        ended = websocket.until(lambda message: message["event"] == "disconnect")
+        assert ended["data"]["reason"] == "token_expired"
+        assert websocket.closed() == (1008, "token_expired")
+
+
+def test_an_order_list(gateway: Running, account: str, symbol: str) -> None:
+    with logged_in(gateway, account) as websocket:
+        orders = [
+            {"side": "sell", "quantity": "1", "limit_price": "210"},
+            {"side": "sell", "quantity": "1", "order_type": "stop", "stop_price": "170"},
+        ]
+        websocket.send(type="order_list", account=account, symbol=symbol, list_type="oco", orders=orders)
+        reply = websocket.receive()
+        assert (reply["event"], reply["data"]["outcome"]) == ("reply", "accepted")
+        assert [leg["order_status"] for leg in reply["data"]["orders"]] == ["new", "new"]

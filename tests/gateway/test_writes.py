@@ -27,7 +27,8 @@ def reply(seq: int, status: str = "new", filled: str = "0", leaves: str = "10", 
 
 
 def write(answer: Reply, command: NewOrder | None = None, limit_price: str | None = None) -> Write:
-    return Write(answer, "demo", 5000, command, limit_price, Source.REST)
+    texts = {} if limit_price is None else {"limit_price": limit_price}
+    return Write(answer, "demo", 5000, command, texts, Source.REST)
 
 
 def test_a_new_order_is_there_at_once() -> None:

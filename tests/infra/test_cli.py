@@ -34,10 +34,21 @@ def hft(folder: Path, *arguments: str, **variables: str) -> subprocess.Completed
         (("token", "--account", "demo"), 1, "run hft up first, or set HFT_JWT_SECRET"),
         (("token",), 2, "Missing option '--account'"),
         (("token", "--account", "demo", "--role", "king"), 1, "--role king: there are viewer, trader, "),
-        (("replay",), 2, "give --lobster MESSAGES.csv --book ORDERBOOK.csv, or --dbn FILE"),
+        (("replay",), 2, "give --lobster MESSAGES.csv --book ORDERBOOK.csv, --dbn FILE…, or --journal"),
         (("replay", "--lobster", "nowhere.csv"), 2, "File 'nowhere.csv' does not exist"),
         (("replay", "--lobster", ".env", "--speed", "-1"), 2, "-1 is neither a positive number nor max"),
-        (("audit",), 2, "Missing option '--from-topics'"),
+        (("audit", "--settle", "-1"), 2, "-1.0 is not in the range x>=0"),
+        (("halt", "AAPL"), 1, "run hft up first, or set HFT_JWT_SECRET"),
+        (("limits", "demo"), 2, "name a limit to set, as in --max-long 100"),
+        (("limits", "demo", "--max-long", "many"), 2, "many is no number from 0 on, or none"),
+        (("limits", "demo", "--max-long", "-1"), 2, "-1 is no number from 0 on, or none"),
+        (("limits", "demo", "--max-open-orders", "1.5"), 2, "1.5 is no whole number from 0 on, or none"),
+        (("fees", "demo", "--maker", "free"), 2, "'free' is not a valid integer"),
+        (("kill",), 2, "name an account, or give --all"),
+        (("kill", "demo", "--all"), 2, "name an account, or give --all"),
+        (("session", "AAPL", "halted"), 2, "'halted' is not one of 'closed', "),
+        (("account", "deposit", "demo", "much"), 2, "much is no number"),
+        (("account", "create", "ann", "--margin", "x"), 2, "x is no number"),
     ],
 )
 def test_what_is_wrong_is_one_line(tmp_path: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
@@ -54,6 +65,14 @@ def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
     assert (answer.returncode, answer.stdout) == (1, "")
     assert answer.stderr.startswith("hft: HFT_MAX_ORDERS=few: input should be a valid integer")
     assert answer.stderr.count("\n") == 1
+
+
+def test_a_calendar_that_there_is_not_ends_the_schedule_in_one_line(tmp_path: Path) -> None:
+    prices = 'tick_size = "0.01"\nlot_size = "1"\nprice_min = "1"\nprice_max = "2000"\n'
+    (tmp_path / "instruments.toml").write_text(f'[IBM]\n{prices}calendar = "NOPE"\n')
+    answer = hft(tmp_path, "run", "schedule", HFT_INSTRUMENTS="instruments.toml", HFT_JWT_SECRET=SECRET)
+    assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (1, "", 1), answer.stderr
+    assert "calendar NOPE: " in answer.stderr
 
 
 def test_down_without_a_run_is_no_failure(tmp_path: Path) -> None:

@@ -48,4 +48,4 @@ def test_settings_that_contradict_each_other(changes: dict[str, int], message: s
 
 def test_servers_of_others_want_no_port() -> None:
     settings = Settings(_env_file=None, kafka_bootstrap="k:9092", postgres_dsn="postgresql://p", redis_url="redis://r")  # type: ignore[call-arg]
-    assert [want.who for want in wanted_ports(settings)] == ["the engine", "the gateway"]
+    assert [want.who for want in wanted_ports(settings)] == ["the engine", "the market data", "the gateway"]

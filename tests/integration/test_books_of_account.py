@@ -60,7 +60,7 @@ def test_the_audit_agrees_after_many_orders_and_a_restart(tmp_path: Path) -> Non
         after = client.depth("AAPL", 100)
         assert (after.bids, after.asks) == (before.bids, before.asks)
         order_flow(client, ORDERS - ORDERS // 2, seed=2)
-        command = (sys.executable, "-m", "infra.cli", "audit", "--from-topics")
+        command = (sys.executable, "-m", "infra.cli", "audit")
 
         def agrees() -> str:
             """The audit's report, once positions and P&L have caught up with the fills."""

@@ -36,6 +36,7 @@ def test_the_demo_user_has_the_deposit_once(system: System, gateway: httpx.Clien
     assert account.status_code == 200, account.text
     (found,) = [entry for entry in account.json()["accounts"] if entry["account"] == "demo"]
     assert Decimal(found["deposits"]) == 1_000_000
+    assert Decimal(found["margin_multiple"]) == 4
 
 
 def test_a_new_password_counts_and_none_locks_out(system: System, gateway: httpx.Client) -> None:

@@ -26,6 +26,7 @@ NAMES = [
     "postgres",
     "redis",
     "engine",
+    "schedule",
     "publisher",
     "streams",
     "sink-postgres",

@@ -7,16 +7,19 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
 from engine import messages, topics
+from engine.answers import HeldPosition, Positions
 from engine.units import divide_half_even
 from streams import ledger, records
 from streams.audit import Audit, AuditResult
 from streams.consumer import Cursor
+from streams.engine_positions import COMPARED
 from tests.streams import flow
 
 Topics = dict[str, list[Any]]
@@ -119,6 +122,73 @@ def test_compacted_books_leave_only_their_marks_unchecked(books: Topics) -> None
     result = audited(books)
     assert result.ok, result.report()
     assert result.marks_gone > 0
+
+
+# ----------------------------------------------------------------------------------- the engine's own positions
+
+
+def engine_after(books: Topics, seq: int) -> Positions:
+    """What the engine says after command `seq`: sums over the fills, without a ledger."""
+    sums: defaultdict[tuple[str, str], dict[str, Decimal]] = defaultdict(lambda: dict.fromkeys(COMPARED, Decimal(0)))
+    for fill in books["fills"]:
+        if fill.seq <= seq:
+            held, quantity, sign = (
+                sums[fill.account, fill.symbol],
+                Decimal(fill.quantity),
+                1 - 2 * (fill.side == "sell"),
+            )
+            held["quantity"] += sign * quantity
+            held["bought_quantity" if sign > 0 else "sold_quantity"] += quantity
+            held["cash"] -= sign * quantity * Decimal(fill.price)
+            held["fees"] += Decimal(fill.fee)
+    return Positions(
+        last_seq=seq,
+        positions=[
+            HeldPosition(account=account, symbol=symbol, **{name: f"{number:f}" for name, number in held.items()})
+            for (account, symbol), held in sums.items()
+        ],
+    )
+
+
+def test_the_engines_own_positions_are_the_published_ones(books: Topics) -> None:
+    last = books["fills"][-1].seq
+    for seq in (last + 10, last, books["fills"][300].seq):
+        result = Audit(MemoryLog(books), engine=engine_after(books, seq)).run()
+        assert result.ok, result.report()
+        assert f"{result.engine_positions} positions of the engine's own" in result.report()
+
+
+@pytest.mark.parametrize("field", COMPARED)
+def test_an_engine_that_holds_something_else_is_listed(books: Topics, field: str) -> None:
+    said = engine_after(books, books["fills"][-1].seq)
+    wrong = msgspec.structs.replace(said.positions[0], **{field: "987654"})
+    result = Audit(MemoryLog(books), engine=msgspec.structs.replace(said, positions=[wrong, *said.positions[1:]])).run()
+    assert result.differing == 1
+    assert f"{wrong.account} {wrong.symbol}: the engine's own {field} is 987654" in result.differences[0]
+
+
+def test_a_position_that_only_one_of_both_has_is_listed(books: Topics) -> None:
+    said = engine_after(books, books["fills"][-1].seq)
+    unknown = HeldPosition(
+        account="nobody", symbol="AAPL", quantity="1", bought_quantity="1", sold_quantity="0", cash="-190", fees="0"
+    )
+    result = Audit(
+        MemoryLog(books), engine=msgspec.structs.replace(said, positions=[unknown, *said.positions[1:]])
+    ).run()
+    assert "nobody AAPL: the engine's own position was never published" in result.report()
+    assert f"{said.positions[0].symbol}: the engine's own bought_quantity is 0" in result.report()
+
+
+def test_in_a_moving_market_the_engine_may_be_ahead_of_a_position_but_not_behind(books: Topics) -> None:
+    last = books["fills"][-1].seq
+    said = engine_after(books, last)
+    lagging = {**books, "positions": books["positions"][:-1]}
+    result = Audit(MemoryLog(lagging), moving=True, engine=said).run()
+    assert not any("the engine's own" in text for text in result.differences), result.report()
+    early = engine_after(books, books["fills"][100].seq)
+    wrong = [msgspec.structs.replace(one, cash="1") for one in early.positions]
+    result = Audit(MemoryLog(books), moving=True, engine=msgspec.structs.replace(early, positions=wrong)).run()
+    assert any("the engine's own cash is 1" in text for text in result.differences), result.report()
 
 
 # ------------------------------------------------------------------------------ a ledger that is wrong is caught
@@ -232,6 +302,15 @@ def stale_mark(books: Topics) -> None:
     books["books"].append(messages.Book(symbol=symbol, seq=10**9, ts_ns=0, bids=top[0], asks=top[1]))
 
 
+def mark_within_a_crossed_book(books: Topics) -> None:
+    """As an auction makes them: its middle is no price."""
+    used = {
+        (symbol, mark.seq) for record in books["pnl"] for symbol, mark in record.marks.items() if mark.source == "mid"
+    }
+    at, book = next((n, book) for n, book in enumerate(books["books"]) if (book.symbol, book.seq) in used)
+    replace(books, "books", at, bids=[(book.asks[0][0], "1", 1)], asks=[(book.bids[0][0], "1", 1)])
+
+
 def drop_last_pnl(books: Topics) -> None:
     name = books["fills"][-1].account
     books["pnl"] = books["pnl"][:-8] + [record for record in books["pnl"][-8:] if record.account != name]
@@ -252,6 +331,7 @@ TAMPERINGS: list[tuple[Callable[[Topics], None], str]] = [
     (stale_deposit, "the last deposits are"),
     (stale_mark, "is last marked at"),
     (drop_last_pnl, "last fills of"),
+    (mark_within_a_crossed_book, "has None"),
 ]
 
 
@@ -288,4 +368,10 @@ def test_in_a_moving_market_only_the_old_must_be_counted(
 def test_the_audit_imports_neither_the_ledger_nor_the_agents() -> None:
     code = "import streams.audit, sys; print(*(name for name in sys.modules if name.startswith('streams.')))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert sorted(said.split()) == ["streams.audit", "streams.consumer", "streams.lifecycle", "streams.recomputation"]
+    assert sorted(said.split()) == [
+        "streams.audit",
+        "streams.consumer",
+        "streams.engine_positions",
+        "streams.lifecycle",
+        "streams.recomputation",
+    ]

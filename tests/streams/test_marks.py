@@ -21,6 +21,8 @@ HELD = records.position("alice", "AAPL", HOLDING, CENT)
 BOTH = TopOfBook("100.00", "100.01", 9, 90)
 NO_BID = TopOfBook(None, "100.01", 9, 90)
 NO_ASK = TopOfBook("100.00", None, 9, 90)
+LOCKED = TopOfBook("100.00", "100.00", 9, 90)
+CROSSED = TopOfBook("2000.00", "100.00", 9, 90)
 NEWER = LastTrade("101.00", 7, 1, 70)
 SAME = LastTrade("101.00", 5, 3, 50)
 OLDER = LastTrade("101.00", 4, 1, 40)
@@ -29,6 +31,8 @@ CASES = [
     (BOTH, NEWER, Price(20_001, "mid", 9, 90)),
     (NO_BID, NEWER, Price(20_200, "last", 7, 70)),
     (NO_ASK, SAME, Price(20_200, "last", 5, 50)),
+    (LOCKED, NEWER, Price(20_200, "last", 7, 70)),
+    (CROSSED, SAME, Price(20_200, "last", 5, 50)),
     (None, NEWER, Price(20_200, "last", 7, 70)),
     (None, OLDER, Price(20_000, "last", 5, 50)),
     (NO_BID, None, Price(20_000, "last", 5, 50)),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from engine.messages import Order, OrderEvent
+from engine.messages import Order, OrderEvent, as_json
+from engine.words import WORKING_WORDS
 from streams.orders import fold
 from tests.streams.flow import START_NS, report
 
@@ -58,6 +60,77 @@ def test_a_refused_entry_is_a_rejected_order() -> None:
     order = folded(report(7, 0, "rejected", "rejected", reason="price_band", field="limit_price", leaves_quantity="0"))
     assert order is not None
     assert (order.status, order.reason, order.field) == ("rejected", "price_band", "limit_price")
+
+
+STOP = {
+    "order_type": "trailing_stop",
+    "time_in_force": "gtd",
+    "limit_price": None,
+    "stop_price": "189.00",
+    "trail_percent": "0.5",
+    "expires_ns": 99,
+    "list_id": "6",
+    "reduce_only": True,
+    "self_trade_prevention": "decrement",
+}
+
+
+def test_what_an_order_is_beside_its_price() -> None:
+    order = folded(report(7, 0, "new", "new", **STOP, display_quantity="2", trail_amount="1.00", post_only=True))
+    assert order is not None
+    for field in ("stop_price", "trail_percent", "expires_ns", "list_id", "reduce_only"):
+        assert getattr(order, field) == STOP[field]
+    assert (order.display_quantity, order.trail_amount, order.post_only) == ("2", "1.00", True)
+
+
+def test_a_refused_change_leaves_what_it_could_not_change() -> None:
+    """Its report says zeros of the order."""
+    order = folded(report(7, 0, "new", "new", **STOP))
+    refused = report(9, 0, "rejected", "new", reason="kill_switch", field="account", limit_price=None)
+    assert fold(order, refused) is order
+
+
+def test_a_replace_moves_the_stop() -> None:
+    order = folded(report(7, 0, "new", "new", **STOP), report(9, 0, "replaced", "new", **{**STOP, "stop_price": "188"}))
+    assert order is not None
+    assert (order.stop_price, order.trail_percent, order.status) == ("188", "0.5", "new")
+
+
+def test_the_life_of_a_child_of_a_bracket() -> None:
+    """It waits for its parent, is released with what the parent bought, is triggered, restated by its sibling's fill,
+    and expires."""
+    child = {**STOP, "side": "sell", "list_id": "6"}
+    life = [
+        (report(7, 0, "new", "pending_new", **child), ("pending_new", "10", "10", True)),
+        (report(8, 4, "triggered", "new", **child, quantity="8", leaves_quantity="8"), ("new", "8", "8", True)),
+        (
+            report(9, 2, "restated", "new", **child, quantity="5", leaves_quantity="5", reason="linked_order"),
+            ("new", "5", "5", True),
+        ),
+        (
+            report(10, 0, "expired", "expired", **child, quantity="5", leaves_quantity="0", reason="day_ended"),
+            ("expired", "5", "0", False),
+        ),
+    ]
+    order = None
+    for event, (status, quantity, leaves, works) in life:
+        order = fold(order, event)
+        assert order is not None
+        assert (order.status, order.quantity, order.leaves_quantity) == (status, quantity, leaves)
+        assert (order.status in WORKING_WORDS) is works
+        assert order.reason == event.reason
+    assert order is not None
+    assert order.created_ns == START_NS + 7_000
+
+
+def test_records_of_before_there_were_such_orders_can_be_read() -> None:
+    """Kafka and Redis keep them."""
+    written = msgspec.json.decode(as_json(NEW))
+    for field in ("list_id", "orig_client_order_id", "expires_ns", "display_quantity", "stop_price", "trail_amount"):
+        del written[field]
+    for field in ("trail_percent", "post_only", "reduce_only", "self_trade_prevention"):
+        del written[field]
+    assert msgspec.json.decode(msgspec.json.encode(written), type=OrderEvent) == NEW
 
 
 def test_a_log_that_begins_later_still_gives_the_state() -> None:

@@ -74,6 +74,29 @@ def test_the_history_leaves_out_only_the_totals() -> None:
     assert set(POSITIONS.columns) - set(POSITION_HISTORY.columns) == {"bought_quantity", "sold_quantity"}
 
 
+def test_a_schema_with_rows_is_brought_forward(postgres_dsn: str, tmp_path: Path) -> None:
+    """Expand only: what was written before stays, and the sink of before can still write."""
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE schema_before")
+    own = make_conninfo(postgres_dsn, dbname="schema_before")
+    (tmp_path / "0001_initial.sql").write_text((migrations.FOLDER / "0001_initial.sql").read_text())
+    order = """
+        INSERT INTO orders (order_id, account, symbol, quantity, status, filled_qty, remaining_qty, source, created_at,
+                            updated_at, created_ns, updated_ns, last_seq, last_index)
+        VALUES (%s, 'a', 'AAPL', 1, 'new', 0, 1, 'rest', now(), now(), 1, 1, 1, 0)
+    """
+    pnl = "INSERT INTO pnl VALUES (%s, 'a', 'USD', 1, 0, 0, 0, 1, 1, 0, 0, 0, 1, now(), 1)"
+    for number, folder in enumerate((tmp_path, migrations.FOLDER)):
+        migrations.migrate(own, folder)
+        with psycopg.connect(own) as connection:
+            connection.execute(order, (number,))
+            connection.execute(pnl, (number,))
+    with psycopg.connect(own) as connection:
+        rows = connection.execute("SELECT post_only, reduce_only, stop_price FROM orders").fetchall()
+        assert rows == [(False, False, None)] * 2
+        assert connection.execute("SELECT marks FROM pnl").fetchall() == [({},)] * 2
+
+
 def test_keys_of_histories_hold_the_time_column(dsn: str) -> None:
     text = """
         SELECT relation.relname, array_agg(attribute.attname::text)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 from confluent_kafka import Producer
@@ -74,6 +75,10 @@ def whole_day(seed: int, commands: int) -> list[flow.Record]:
     return day + [("pnl", record.account, record) for record in books["pnl"]]
 
 
+def sorted_fields(marks: dict[str, dict[str, object]]) -> list[object]:
+    return [(symbol, sorted(mark.items())) for symbol, mark in sorted(marks.items())]
+
+
 def check_rows(dsn: str, day: list[flow.Record]) -> None:
     """Every record of the day is a row, once, with its numbers."""
     by_topic = {topic: [record for name, _, record in day if name == topic] for topic in TABLES}
@@ -96,6 +101,9 @@ def check_rows(dsn: str, day: list[flow.Record]) -> None:
     equity = {p.account: Decimal(p.equity) for p in by_topic["pnl"]}
     newest = "SELECT DISTINCT ON (account) account, equity FROM pnl ORDER BY account, id DESC"
     assert dict(query(dsn, newest)) == equity
+    marks = [msgspec.to_builtins(p.marks) for p in by_topic["pnl"]]
+    stored = [row[0] for row in query(dsn, "SELECT marks FROM pnl")]
+    assert sorted(map(str, map(sorted_fields, stored))) == sorted(map(str, map(sorted_fields, marks)))
 
 
 def test_every_record_is_a_row(topics: str, dsn: str) -> None:
@@ -112,8 +120,25 @@ def test_every_record_is_a_row(topics: str, dsn: str) -> None:
 
 def test_the_columns_say_what_the_messages_say(topics: str, dsn: str) -> None:
     events = [
-        flow.report(7, 0, "new", "new", order_type="limit"),
-        flow.report(9, 1, "trade", "partially_filled", filled_quantity="4", leaves_quantity="6", average_price="189.5"),
+        flow.report(7, 0, "new", "new", order_type="stop_limit", stop_price="189"),
+        flow.report(
+            9,
+            1,
+            "trade",
+            "partially_filled",
+            order_type="stop_limit",
+            filled_quantity="4",
+            leaves_quantity="6",
+            average_price="189.5",
+            list_id="6",
+            expires_ns=99,
+            display_quantity="2",
+            stop_price="189.5",
+            trail_amount="0.25",
+            trail_percent="1.5",
+            post_only=True,
+            reduce_only=True,
+        ),
         flow.report(10, 0, "rejected", "partially_filled", reason="invalid_quantity", source="kafka"),
     ]
     flow.produce(topics, [(wire.ORDER_EVENTS.name, "AAPL", event) for event in events])
@@ -135,7 +160,7 @@ def test_the_columns_say_what_the_messages_say(topics: str, dsn: str) -> None:
         "side": "buy",
         "quantity": Decimal(10),
         "price": Decimal("190.00"),
-        "order_type": "limit",
+        "order_type": "stop_limit",
         "time_in_force": "day",
         "status": "partially_filled",
         "filled_qty": Decimal(4),
@@ -150,6 +175,14 @@ def test_the_columns_say_what_the_messages_say(topics: str, dsn: str) -> None:
         "updated_ns": flow.START_NS + 9_000,
         "last_seq": 9,
         "last_index": 1,
+        "list_id": 6,
+        "expires_ns": 99,
+        "display_qty": Decimal(2),
+        "stop_price": Decimal("189.5"),
+        "trail_amount": Decimal("0.25"),
+        "trail_percent": Decimal("1.5"),
+        "post_only": True,
+        "reduce_only": True,
     }
 
 

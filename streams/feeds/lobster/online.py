@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.client import Client, in_json, in_records
+from engine.answers import in_json, in_records
+from engine.client import Client
 from engine.messages import Book, CancelAll, DefineAccount, Instrument, Reply, Session, as_json
 from engine.refusal import Refusal
 from engine.tokens import EVERY_ACCOUNT, Identity, issue

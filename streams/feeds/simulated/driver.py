@@ -12,11 +12,11 @@ from typing import Final
 
 from engine.client import Client
 from engine.instruments import Listing, load
-from engine.messages import CancelAll, DefineAccount, Session
+from engine.messages import Book, CancelAll, DefineAccount, Session
 from engine.refusal import Refusal
 from engine.tokens import EVERY_ACCOUNT, Identity, issue
 from engine.units import Scale
-from engine.words import REASONS, Outcome, Reason
+from engine.words import REASONS, Outcome, Phase, Reason
 from streams.feeds.instructions import Instruction, columns, encode, session_tag
 from streams.feeds.simulated.market import Market, account_names
 from streams.feeds.simulated.parameters import Parameters
@@ -46,7 +46,6 @@ def run(engine_address: str, secret: str, instruments: Path, seed: int, rate: fl
     stop = stop_on_signals()
     listings = [listing for listing in load(instruments) if listing.start_price is not None]
     outage = Outage(log, f"engine at {engine_address}")
-    positions: dict[tuple[int, int], int] = {}
     told = False
     while not stop.is_set():
         identity = Identity("market", "service", (EVERY_ACCOUNT,))
@@ -54,8 +53,7 @@ def run(engine_address: str, secret: str, instruments: Path, seed: int, rate: fl
         client = Client(engine_address, token, timeout_s=TIMEOUT_S)
         try:
             exchange = Exchange(client, listings)
-            market = exchange.open(seed, rate, positions)
-            positions = market.positions
+            market = exchange.open(seed, rate)
             outage.back()
             if not told:
                 ready()
@@ -81,8 +79,9 @@ class Exchange:
         self._instruments: list[int] = []
         self._tag = ""
 
-    def open(self, seed: int, rate: float, positions: dict[tuple[int, int], int]) -> Market:
-        """Opens the accounts, takes back what they left on the books, and makes the market of this session."""
+    def open(self, seed: int, rate: float) -> Market:
+        """Opens the accounts, takes back what they left on the books, and makes the market of this session. The traders
+        begin with what the engine says that they hold."""
         known = {one.symbol for one in self._session.instruments}
         for listing in self._listings:
             if listing.definition.symbol not in known:
@@ -98,14 +97,26 @@ class Exchange:
         self._accounts = [self._session.account_ids[name] for name in account_names(Parameters())]
         # No session starts at the same command as another, so neither ids nor draws are ever repeated.
         self._tag = session_tag(self._session)
-        return Market(seed * 1_000_003 + self._session.last_seq, listed, rate, positions=positions)
+        return Market(seed * 1_000_003 + self._session.last_seq, listed, rate, positions=self._positions())
+
+    def _positions(self) -> dict[tuple[int, int], int]:
+        """Lots by (account, instrument) in the market's own numbers."""
+        accounts = {name: number for number, name in enumerate(account_names(Parameters()))}
+        instruments = {symbol: number for number, symbol in enumerate(self._symbols)}
+        return {
+            (accounts[one.account], instruments[one.symbol]): self._scales[instruments[one.symbol]].lots(
+                Decimal(one.quantity)
+            )
+            for one in self._client.positions().positions
+            if one.account in accounts and one.symbol in instruments
+        }
 
     def _listed(self, k: int) -> Listed:
         """The listing in ticks, opening at the middle of its book if it has one."""
-        definition, start_price = self._listings[k]
+        definition, start_price = self._listings[k].definition, self._listings[k].start_price
         assert start_price is not None
         scale = self._scales[k]
-        quote = self.look(k)
+        quote = self._quote(k, self._client.depth(self._symbols[k], 1))
         middle = (quote.bid + quote.ask) / 2
         tight = quote.bid and quote.ask and quote.ask - quote.bid < WIDEST_SPREAD * middle
         start = float(start_price / definition.tick_size)
@@ -119,8 +130,12 @@ class Exchange:
             opening=middle if tight else start,
         )
 
-    def look(self, instrument: int) -> Quote:
+    def look(self, instrument: int) -> Quote | None:
+        """None while the symbol is not traded continuously."""
         book = self._client.depth(self._symbols[instrument], 1)
+        return self._quote(instrument, book) if book.phase == Phase.CONTINUOUS.wire else None
+
+    def _quote(self, instrument: int, book: Book) -> Quote:
         scale = self._scales[instrument]
         bid = (scale.ticks(Decimal(book.bids[0][0])), scale.lots(Decimal(book.bids[0][1]))) if book.bids else (0, 0)
         ask = (scale.ticks(Decimal(book.asks[0][0])), scale.lots(Decimal(book.asks[0][1]))) if book.asks else (0, 0)

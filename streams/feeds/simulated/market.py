@@ -34,6 +34,8 @@ SWEEP_GAPS: Final = 4
 """How far a trade that sweeps may reach, in gaps of the makers, for three times the size."""
 PACE_S: Final = 120.0
 """Time in which a shortfall of commands against the rate is made good."""
+CLOSED_S: Final = 1.0
+"""How often a trader looks whether a symbol is traded again."""
 
 
 class Event(NamedTuple):
@@ -80,7 +82,9 @@ class Market:
         self._numbers = 0
         self._agenda: Agenda[Event] = Agenda()
         self._states = [SymbolState(listed, p.makers) for listed in instruments]
-        self._sent: list[int] = [0] * len(instruments)
+        self._sent: list[float] = [0.0] * len(instruments)
+        self._closed_at: dict[int, float] = {}
+        """Instruments that are not traded now → since when."""
         self._placing: OwnOrder | None = None
         for instrument in range(len(instruments)):
             for maker in range(p.makers):
@@ -93,12 +97,19 @@ class Market:
         """When the next event is due, in seconds since the market began."""
         return self._agenda.next_s
 
-    def step(self, look: Callable[[int], Quote]) -> Instruction | None:
-        """Lets the next event happen; `look` gives an instrument's quote. The instruction must be answered before the
-        next step."""
+    def step(self, look: Callable[[int], Quote | None]) -> Instruction | None:
+        """Lets the next event happen; `look` gives an instrument's quote, None while it is not traded: its events wait.
+        The instruction must be answered before the next step."""
         self.now_s, event = self._agenda.pop()
         state = self._states[event.instrument]
         quote = look(event.instrument)
+        if quote is None:
+            self._closed_at.setdefault(event.instrument, self.now_s)
+            self._agenda.put(self.now_s + CLOSED_S, event)
+            return None
+        closed_at = self._closed_at.pop(event.instrument, None)
+        if closed_at is not None:  # what could not be sent then is not made good
+            self._sent[event.instrument] += self._rate * (self.now_s - closed_at)
         self._advance(state, quote)
         instruction: Instruction | None
         match event.kind:

@@ -65,15 +65,17 @@ def quote_of(core: Core, instrument: int) -> Quote:
     return Quote(*bid, *ask)
 
 
-def rehearse(seed: int, rate: float, hours: float, *, listed: list[Listed] | None = None) -> Rehearsal:
-    """Plays until that simulated time; the tape is the first symbol's."""
+def rehearse(
+    seed: int, rate: float, hours: float, *, listed: list[Listed] | None = None, closed_hours: float = 0.0
+) -> Rehearsal:
+    """Plays until that simulated time; the tape is the first symbol's. The first `closed_hours` are without trading."""
     symbols = listed or [GOOG_LIKE]
     market = Market(seed, symbols, rate)
     core = exchange(symbols, market.accounts)
     seen = Rehearsal(market, core)
     accounts, instruments = range(1, len(market.accounts) + 1), range(1, len(symbols) + 1)
     while market.next_s < 3600 * hours:
-        instruction = market.step(lambda k: quote_of(core, k))
+        instruction = market.step(lambda k: quote_of(core, k) if market.now_s >= 3600 * closed_hours else None)
         if instruction is None:
             continue
         seen.instructions.append(instruction)

@@ -135,7 +135,7 @@ def test_nobody_there_and_a_wrong_secret_are_one_line(address: str, monkeypatch:
     with pytest.raises(LobsterError, match="refuses the replay: token"):
         online.play(small_day(), "DAY", "by hand", address, "another secret, as long as it must be", None, None)
     monkeypatch.setattr(online, "TIMEOUT_S", 0.3)
-    with pytest.raises(LobsterError, match=r"did not answer.*hft up.*--offline"):
+    with pytest.raises(LobsterError, match=r"at tcp.*hft up.*--offline"):
         play(free_address(), "DAY")
 
 

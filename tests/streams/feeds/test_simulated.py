@@ -163,6 +163,15 @@ def test_a_maker_at_its_limit_quotes_one_side_only() -> None:
     assert sides == {int(Side.SELL)}
 
 
+def test_a_symbol_that_is_not_traded_is_left_alone() -> None:
+    """Closed for an hour: nothing is sent, and the hour is not made good when trading begins."""
+    seen = rehearse(1, RATE, 7 / 6, closed_hours=1.0)
+    first_s, last_s = (seen.events[place][0] / statistics.SECOND for place in (0, -1))
+    assert 3600 <= first_s < 3605
+    assert last_s > 4190
+    assert 0.5 * RATE * 600 < len(seen.instructions) < 2 * RATE * 600
+
+
 def test_orders_stay_within_the_band() -> None:
     narrow = Listed("N", 57_690, 57_710, start=57_700.0, unit=UNIT)
     seen = rehearse(1, RATE, 0.2, listed=[narrow])

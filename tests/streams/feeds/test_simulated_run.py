@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.client import Client
+from engine.instruments import load
 from engine.server import Server
+from engine.tokens import Identity, issue
 from streams.feeds import simulated
 from streams.feeds.simulated import driver
 from tests.engine.doors import SECRET, free_address, open_engine
@@ -112,6 +115,24 @@ def test_it_trades_stops_and_begins_again(tmp_path: Path, instruments: Path) -> 
         tags = {bytes(name).split(b"-")[0] for name in named["client_order_id"]}
         assert len(tags) == 2
         assert not (named["reason"] > 0).any()
+
+
+def test_the_traders_begin_with_what_they_hold(tmp_path: Path, instruments: Path) -> None:
+    with open_engine(tmp_path / "journal") as (server, address):
+        run_until(lambda: commands(server) > 600, address, instruments)
+        token = issue(SECRET, Identity("test", "service", ("*",)), now_s=int(time.time()), lifetime_s=60)
+        with Client(address, token) as client:
+            listings = [listing for listing in load(instruments) if listing.start_price is not None]
+            market = driver.Exchange(client, listings).open(1, RATE)
+        accounts = [server._core.accounts.find(name) for name in market.accounts]
+        held = {
+            (place, number): server._core.position(account.number, number + 1).quantity
+            for place, account in enumerate(accounts)
+            if account is not None
+            for number in range(len(listings))
+        }
+        assert {key: lots for key, lots in market.positions.items() if lots} == {k: v for k, v in held.items() if v}
+        assert any(held.values())
 
 
 def test_the_engine_may_come_later_and_go_away(

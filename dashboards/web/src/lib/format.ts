@@ -1,6 +1,6 @@
 /** How numbers and times read on screen. */
 import { multiply, rounded, sign } from "./decimals";
-import type { DecimalText, NanosecondText } from "./messages";
+import type { Book, DecimalText, NanosecondText, Order } from "./messages";
 
 const MINUS = "−";
 export const NOTHING = "–";
@@ -65,4 +65,16 @@ export function moment(ns: NanosecondText): string {
 /** A word of the wire for people: `partially_filled` → `partially filled`. */
 export function word(text: string): string {
   return text.replaceAll("_", " ");
+}
+
+/** The prices that an order works at, in the order in which they matter. */
+export function orderPrice(order: Pick<Order, "limit_price" | "stop_price">): string {
+  const limit = order.limit_price ?? "market";
+  return order.stop_price === null ? limit : `stop ${order.stop_price}, ${limit}`;
+}
+
+/** A phase of the trading day, or what its auction would trade now. */
+export function phaseText(book: Pick<Book, "phase" | "indicative_price" | "indicative_quantity">): string {
+  if (book.indicative_price === null) return word(book.phase);
+  return `auction ${book.indicative_quantity} at ${book.indicative_price}`;
 }

@@ -50,6 +50,29 @@ export type Liquidity =
   | "maker"
   | "taker";
 
+export type SelfTrade =
+  | "none"
+  | "cancel_newest"
+  | "cancel_oldest"
+  | "cancel_both"
+  | "decrement";
+
+export type SelfTradeScope =
+  | "account"
+  | "firm";
+
+export type ListType =
+  | "oco"
+  | "oto"
+  | "bracket";
+
+export type Phase =
+  | "closed"
+  | "opening_auction"
+  | "continuous"
+  | "closing_auction"
+  | "halted";
+
 export type Source =
   | "zeromq"
   | "kafka"
@@ -86,15 +109,53 @@ export type Reason =
   | "too_late"
   | "capacity"
   | "no_liquidity"
-  | "busy";
+  | "busy"
+  | "market_closed"
+  | "halted"
+  | "trading_phase"
+  | "post_only"
+  | "reduce_only"
+  | "self_trade"
+  | "max_order_quantity"
+  | "max_order_notional"
+  | "max_open_orders"
+  | "position_limit"
+  | "buying_power"
+  | "price_collar"
+  | "rate_limit"
+  | "kill_switch"
+  | "no_reference_price"
+  | "invalid_list"
+  | "linked_order"
+  | "day_ended"
+  | "disconnected";
 
 /** Statuses of an order that can still trade. */
-export const WORKING: readonly OrderStatus[] = ["new", "partially_filled"];
+export const WORKING: readonly OrderStatus[] = ["pending_new", "new", "partially_filled"];
+
+/** One leg of an `OrderList`: a `NewOrder` without what all legs share. */
+export interface ListedOrder {
+  side: Side;
+  quantity: DecimalText;
+  order_type?: OrderType;
+  time_in_force?: TimeInForce;
+  limit_price?: DecimalText | null;
+  stop_price?: DecimalText | null;
+  trail_amount?: DecimalText | null;
+  trail_percent?: DecimalText | null;
+  display_quantity?: DecimalText | null;
+  expires_ns?: number;
+  post_only?: boolean;
+  reduce_only?: boolean;
+  self_trade_prevention?: SelfTrade | null;
+  client_order_id?: string | null;
+}
 
 export interface NewOrder {
   type: "new";
   account: string;
   transact_ns?: number;
+  durability?: Durability | null;
   symbol: string;
   side: Side;
   quantity: DecimalText;
@@ -108,8 +169,21 @@ export interface NewOrder {
   expires_ns?: number;
   post_only?: boolean;
   reduce_only?: boolean;
-  self_trade_prevention?: string | null;
+  self_trade_prevention?: SelfTrade | null;
   client_order_id?: string | null;
+  strategy?: string | null;
+}
+
+/** Orders that belong together: `oco` (two exits, each reduces the other), `oto` (the second waits for the first) or
+ * `bracket` (an entry, its take-profit and its stop-loss, in this order). */
+export interface OrderList {
+  type: "order_list";
+  account: string;
+  transact_ns?: number;
+  durability?: Durability | null;
+  symbol: string;
+  list_type: ListType;
+  orders: readonly ListedOrder[];
   strategy?: string | null;
 }
 
@@ -118,22 +192,26 @@ export interface Cancel {
   type: "cancel";
   account: string;
   transact_ns?: number;
+  durability?: Durability | null;
   symbol?: string | null;
   order_id?: string | null;
   client_order_id?: string | null;
 }
 
 /** The order is named as in `Cancel`; what is not given stays. `quantity` is the whole new quantity, filled part
- * included. A pure decrease keeps the order's place in its queue; anything else loses it. */
+ * included. A pure decrease keeps the order's place in its queue; anything else loses it. `stop_price` moves a stop
+ * that has not been triggered. */
 export interface Replace {
   type: "replace";
   account: string;
   transact_ns?: number;
+  durability?: Durability | null;
   symbol?: string | null;
   order_id?: string | null;
   client_order_id?: string | null;
   quantity?: DecimalText | null;
   limit_price?: DecimalText | null;
+  stop_price?: DecimalText | null;
 }
 
 /** Cancels the account's working orders: all, those of one symbol, of one side, or of both. */
@@ -141,24 +219,33 @@ export interface CancelAll {
   type: "cancel_all";
   account: string;
   transact_ns?: number;
+  durability?: Durability | null;
   symbol?: string | null;
   side?: Side | null;
 }
 
-export type OrderCommand = NewOrder | Cancel | Replace | CancelAll;
+export type OrderCommand = NewOrder | OrderList | Cancel | Replace | CancelAll;
 
 /** The latest state of one order: the fold of its execution reports (REST, SSE, Redis; table `orders`). */
 export interface Order {
   v: number;
   order_id: string;
   client_order_id: string;
+  list_id: string | null;
   account: string;
   symbol: string;
   side: Side | null;
   order_type: OrderType | null;
   time_in_force: TimeInForce | null;
+  expires_ns: NanosecondText | null;
   quantity: DecimalText;
+  display_quantity: DecimalText | null;
   limit_price: DecimalText | null;
+  stop_price: DecimalText | null;
+  trail_amount: DecimalText | null;
+  trail_percent: DecimalText | null;
+  post_only: boolean;
+  reduce_only: boolean;
   status: OrderStatus;
   filled_quantity: DecimalText;
   leaves_quantity: DecimalText;
@@ -189,13 +276,23 @@ export interface OrderEvent {
   text: string | null;
   order_id: string;
   client_order_id: string;
+  orig_client_order_id: string | null;
+  list_id: string | null;
   account: string;
   symbol: string;
   side: Side | null;
   order_type: OrderType | null;
   time_in_force: TimeInForce | null;
+  expires_ns: NanosecondText | null;
   quantity: DecimalText;
+  display_quantity: DecimalText | null;
   limit_price: DecimalText | null;
+  stop_price: DecimalText | null;
+  trail_amount: DecimalText | null;
+  trail_percent: DecimalText | null;
+  post_only: boolean;
+  reduce_only: boolean;
+  self_trade_prevention: SelfTrade | null;
   filled_quantity: DecimalText;
   leaves_quantity: DecimalText;
   average_price: DecimalText | null;
@@ -243,7 +340,9 @@ export interface Trade {
   hidden: boolean;
 }
 
-/** Topic `books`: the top levels, best first, as (price, quantity, number of orders), after command `seq`. */
+/** Topic `books`: the top levels, best first, as (price, quantity, number of orders), after command `seq`.
+ * 
+ * In an auction `indicative_price` and `indicative_quantity` say what an uncross would trade now, null: nothing. */
 export interface Book {
   v: number;
   symbol: string;
@@ -251,6 +350,9 @@ export interface Book {
   ts_ns: NanosecondText;
   bids: readonly (readonly [DecimalText, DecimalText, number])[];
   asks: readonly (readonly [DecimalText, DecimalText, number])[];
+  phase: Phase;
+  indicative_price: DecimalText | null;
+  indicative_quantity: DecimalText | null;
 }
 
 /** Topic `positions`: an account's position in one symbol after the fill (`last_seq`, `last_index`).
@@ -317,17 +419,40 @@ export interface Instrument {
   taker_fee_ppm: number;
   currency: string;
   description: string;
+  calendar: string;
+  phase: Phase;
   seq: number;
   ts_ns: NanosecondText;
 }
 
-/** Topic `accounts` (compact): an account and all that was ever paid into it. */
+/** An account's limits in one symbol, or in every other one (`symbol` null); null: no limit. */
+export interface SymbolLimits {
+  symbol: string | null;
+  max_order_quantity: DecimalText | null;
+  max_order_notional: DecimalText | null;
+  max_open_orders: number | null;
+  max_long: DecimalText | null;
+  max_short: DecimalText | null;
+  price_collar_ppm: number | null;
+}
+
+/** Topic `accounts` (compact): an account, all that was ever paid into it, and what it may do. */
 export interface Account {
   v: number;
   account: string;
   account_id: number;
   currency: string;
   deposits: DecimalText;
+  firm: string | null;
+  margin_multiple: DecimalText | null;
+  self_trade_prevention: SelfTrade;
+  self_trade_scope: SelfTradeScope;
+  messages_per_second: number | null;
+  message_burst: number | null;
+  maker_fee_ppm: number | null;
+  taker_fee_ppm: number | null;
+  killed: boolean;
+  limits: readonly SymbolLimits[];
   seq: number;
   ts_ns: NanosecondText;
 }
@@ -349,4 +474,5 @@ export interface Reply {
   reason: Reason | null;
   field: string | null;
   text: string | null;
+  orders: readonly Reply[] | null;
 }

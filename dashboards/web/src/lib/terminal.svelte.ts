@@ -82,7 +82,7 @@ export class Terminal {
     remember("symbol", symbol);
     this.book.clear();
     this.trades.clear();
-    this.ticket.limitPrice = "";
+    this.ticket.clearPrices();
     void this.candles.select(symbol, this.interval);
     this.feed.open(this.topics(symbol));
   }

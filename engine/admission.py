@@ -1,0 +1,168 @@
+"""Which binary records of a frame may be sequenced: a session's rights, and what the core relies on.
+
+Compiled: a frame may hold one record, whose sender waits for the reply, or tens of thousands."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.core import Core
+from engine.jit import compiled, entry
+from engine.layout import COMMAND, field_number
+from engine.sessions import account_numbers
+from engine.tokens import EVERY_ACCOUNT, Identity
+from engine.words import LIST_SHIFT, LIST_SIZES, CommandType, Durability, ListType, Reason, Side, Source
+
+NEW, CANCEL_ALL = int(CommandType.NEW), int(CommandType.CANCEL_ALL)
+COMMITTED, LAST_SOURCE, LAST_SIDE = int(Durability.COMMITTED), int(max(Source)), int(max(Side))
+INVALID_FIELD, UNKNOWN_SYMBOL = int(Reason.INVALID_FIELD), int(Reason.UNKNOWN_SYMBOL)
+NOT_AUTHORIZED, INVALID_LIST = int(Reason.NOT_AUTHORIZED), int(Reason.INVALID_LIST)
+F_TYPE, F_DURABILITY, F_SOURCE = field_number("type"), field_number("durability"), field_number("source")
+F_FLAGS, F_SIDE, F_SYMBOL = field_number("flags"), field_number("side"), field_number("symbol")
+F_TRANSACT, F_ACCOUNT = field_number("transact_ns"), field_number("account")
+F_STRATEGY, F_CLIENT_ID = field_number("strategy"), field_number("client_order_id")
+LIST_BITS: Final = 3
+BRACKET, BRACKET_SIZE, PAIR = int(ListType.BRACKET), LIST_SIZES[ListType.BRACKET], LIST_SIZES[ListType.OCO]
+
+_OFFSETS: Final = {name: place[1] for name, place in (COMMAND.fields or {}).items()}
+STRATEGY, CLIENT_ID, END = _OFFSETS["strategy"], _OFFSETS["client_order_id"], COMMAND.itemsize
+assert STRATEGY < CLIENT_ID
+
+MAY_TRADE: Final = 1
+MAY_ADMINISTER: Final = 2
+MAY_USE_ALL: Final = 4
+
+
+@compiled
+def _is_text(octets: Any, row: int, start: int, end: int) -> bool:
+    """Printable ASCII without spaces up to its end, after which all is zero."""
+    ended = False
+    for place in range(start, end):
+        octet = octets[row, place]
+        if octet == 0:
+            ended = True
+        elif ended or octet < 33 or octet > 126:
+            return False
+    return True
+
+
+@compiled
+def _is_own(own: Any, account: int) -> bool:
+    for number in own:  # noqa: SIM110 - compiled code knows no generators
+        if number == account:
+            return True
+    return False
+
+
+@compiled
+def _refuse_one(records: Any, octets: Any, row: int, rights: int, own: Any, instruments: int, refused: Any) -> None:
+    kind = records["type"][row]
+    reason, field = INVALID_FIELD, 0
+    if kind == 0 or kind > CANCEL_ALL:
+        field = F_TYPE
+    elif records["durability"][row] > COMMITTED:
+        field = F_DURABILITY
+    elif records["source"][row] > LAST_SOURCE:
+        field = F_SOURCE
+    elif kind != NEW and records["flags"][row] != 0:
+        field = F_FLAGS
+    elif kind == CANCEL_ALL and records["side"][row] > LAST_SIDE:
+        field = F_SIDE
+    elif kind == CANCEL_ALL and records["instrument"][row] > instruments:
+        reason, field = UNKNOWN_SYMBOL, F_SYMBOL
+    elif records["transact_ns"][row] < 0:
+        field = F_TRANSACT
+    elif records["transact_ns"][row] != 0 and not rights & MAY_ADMINISTER:
+        reason, field = NOT_AUTHORIZED, F_TRANSACT
+    elif not _is_text(octets, row, STRATEGY, CLIENT_ID):
+        field = F_STRATEGY
+    elif not _is_text(octets, row, CLIENT_ID, END):
+        field = F_CLIENT_ID
+    elif not rights & MAY_TRADE or not (rights & MAY_USE_ALL or _is_own(own, records["account"][row])):
+        reason, field = NOT_AUTHORIZED, F_ACCOUNT
+    if field != 0:
+        refused[row, 0], refused[row, 1] = reason, field
+
+
+@compiled
+def _is_whole(records: Any, row: int, end: int) -> bool:
+    """Whether the records from `row` on are all legs of one list."""
+    if end > len(records):
+        return False
+    for leg in range(row, end):
+        if (
+            records["type"][leg] != NEW
+            or (records["flags"][leg] >> LIST_SHIFT) & LIST_BITS != (records["flags"][row] >> LIST_SHIFT) & LIST_BITS
+            or records["account"][leg] != records["account"][row]
+            or records["instrument"][leg] != records["instrument"][row]
+        ):
+            return False
+    return True
+
+
+@compiled
+def _refuse_list(row: int, end: int, refused: Any) -> None:
+    """Where one leg is refused, all are."""
+    reason, field = 0, 0
+    for leg in range(row, end):
+        if reason == 0 and refused[leg, 0] != 0:
+            reason, field = refused[leg, 0], refused[leg, 1]
+    for leg in range(row, end):
+        if refused[leg, 0] == 0:
+            refused[leg, 0], refused[leg, 1] = reason, field
+
+
+@entry
+def _refuse(records: Any, octets: Any, rights: int, own: Any, instruments: int, refused: Any) -> int:
+    """Fills `refused`; how many there are."""
+    for row in range(len(records)):
+        _refuse_one(records, octets, row, rights, own, instruments, refused)
+    row = 0
+    while row < len(records):
+        kind = (records["flags"][row] >> LIST_SHIFT) & LIST_BITS
+        end = row + 1
+        if kind != 0 and records["type"][row] == NEW:
+            end = row + (BRACKET_SIZE if kind == BRACKET else PAIR)
+            if _is_whole(records, row, end):
+                _refuse_list(row, end, refused)
+            else:
+                end = row + 1
+                if refused[row, 0] == 0:
+                    refused[row, 0], refused[row, 1] = INVALID_LIST, F_FLAGS
+        row = end
+    count = 0
+    for row in range(len(records)):
+        if refused[row, 0] != 0:
+            count += 1
+    return count
+
+
+NO_ACCOUNTS: Final = np.zeros(0, np.uint32)
+
+
+@lru_cache(maxsize=1024)
+def _rights(identity: Identity) -> int:
+    rights = MAY_TRADE * identity.may_trade | MAY_ADMINISTER * identity.may_administer
+    return rights | MAY_USE_ALL if EVERY_ACCOUNT in identity.accounts else rights
+
+
+def refused_records(identity: Identity, records: NDArray[Any], core: Core) -> NDArray[np.int64] | None:
+    """(n, 2): reason and field of each record that must not be sequenced, zeros for those that may; None where all may.
+    Where one leg of an order list is refused, all of them are."""
+    rights = _rights(identity)
+    own = NO_ACCOUNTS if rights & MAY_USE_ALL else account_numbers(identity, core.accounts.find)
+    refused = np.zeros((len(records), 2), np.int64)
+    octets = records.view("u1").reshape(len(records), COMMAND.itemsize)
+    found = _refuse(records, octets, rights, own, len(core.instruments), refused)
+    return refused if found else None
+
+
+def compile_admission() -> None:
+    """Makes the machine code ready, before somebody waits for it."""
+    none = np.zeros(0, COMMAND)
+    octets = none.view("u1").reshape(0, COMMAND.itemsize)
+    _refuse(none, octets, 0, NO_ACCOUNTS, 0, np.zeros((0, 2), np.int64))

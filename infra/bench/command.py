@@ -1,0 +1,133 @@
+"""`hft bench`: measures this program on this machine. Each run is bounded and ends by itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+DEFAULT_FOLDER: Final = Path(__file__).parents[3] / "shared" / "bench"
+NOT_THERE: Final = 2
+"""Exit code where the bench folder is not there."""
+
+
+def say(text: str) -> None:
+    """What goes on, for the person who waits."""
+    click.echo(f"… {text}", err=True)
+
+
+def with_json(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to this file too."
+    )(command)
+
+
+def show(result: Any, file: Path | None) -> None:
+    """Prints the result; exits with 1 where something did not agree."""
+    click.echo(result.text)
+    if file is not None:
+        result.write(file)
+    sys.exit(0 if result.ok else 1)
+
+
+@click.group()
+def bench() -> None:
+    """Measure speed, latency, memory and start on this machine."""
+
+
+@bench.command("engine")
+@click.option(
+    "--bench-folder",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DEFAULT_FOLDER,
+    help="Where orderflow.py and prototype_matcher.py are [default: ../shared/bench].",
+)
+@click.option("--operations", type=click.IntRange(min=1000), default=3_000_000, show_default=True)
+@click.option("--pairs", type=click.IntRange(min=1), default=7, show_default=True, help="Runs, ours and the other's.")
+@click.option("--seed", type=int, default=42, show_default=True)
+@click.option("--max-orders", type=click.IntRange(min=1000), help="Room of the whole core [default: HFT_MAX_ORDERS].")
+@click.option("--by-order-id", is_flag=True, help="Cancels name the order_id, not the client_order_id.")
+@with_json
+def engine(
+    folder: Path,
+    operations: int,
+    pairs: int,
+    seed: int,
+    max_orders: int | None,
+    by_order_id: bool,
+    file: Path | None,
+) -> None:
+    """The matcher in memory, on the stream that others are measured on."""
+    from infra.bench.prototype import PROGRAM as PROTOTYPE
+    from infra.bench.stream import PROGRAM as GENERATOR
+    from infra.settings import load
+
+    missing = [name for name in (GENERATOR, PROTOTYPE) if not (folder / name).is_file()]
+    if missing:
+        click.echo(f"hft: {missing[0]} is not in {folder}: name its folder with --bench-folder", err=True)
+        sys.exit(NOT_THERE)
+    from infra.bench.engine import run
+
+    room = max_orders or load().max_orders
+    show(run(folder, operations, pairs, seed, room, by_order_id, say), file)
+
+
+@bench.command("zeromq")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0.1, max=60), default=10.0, show_default=True, help="Of the burst."
+)
+@click.option(
+    "--frame", type=click.IntRange(min=2, max=1 << 16), default=4096, show_default=True, help="Commands each."
+)
+@click.option("--singles", type=click.IntRange(min=10, max=1_000_000), default=20_000, show_default=True)
+@click.option(
+    "--sustained",
+    type=click.FloatRange(min=0, max=300),
+    default=20.0,
+    show_default=True,
+    help="Seconds with every event published; 0: without that part, and without Kafka.",
+)
+@with_json
+def zeromq(seconds: float, frame: int, singles: int, sustained: float, file: Path | None) -> None:
+    """The engine's ZeroMQ door, from another process, journal on."""
+    from infra.bench.zeromq import run
+
+    show(run(seconds, frame, singles, sustained, say), file)
+
+
+@bench.command("kafka")
+@click.option("--orders", type=click.IntRange(min=100), default=1_000_000, show_default=True, help="Filled in first.")
+@click.option(
+    "--latency-orders", type=click.IntRange(min=100), default=15_000, show_default=True, help="In each round."
+)
+@click.option("--rate", type=click.IntRange(min=1), default=5000, show_default=True, help="Their orders a second.")
+@with_json
+def kafka(orders: int, latency_orders: int, rate: int, file: Path | None) -> None:
+    """Orders from Kafka and events to it, through a broker of its own."""
+    from infra.bench.kafka import run
+
+    show(run(orders, latency_orders, rate, say), file)
+
+
+@bench.command("memory")
+@click.option("--orders", type=click.IntRange(min=1000), default=1_000_000, show_default=True)
+@with_json
+def memory(orders: int, file: Path | None) -> None:
+    """What open orders take, and that a full engine refuses rather than grows."""
+    from infra.bench.memory import run
+
+    show(run(orders), file)
+
+
+@bench.command("start")
+@click.option("--times", type=click.IntRange(min=1), default=7, show_default=True)
+@with_json
+def start(times: int, file: Path | None) -> None:
+    """From nothing to a ready engine."""
+    from infra.bench.start import run
+
+    show(run(times, say), file)
