@@ -10,7 +10,14 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 	--custom-compile-command "make lock" --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help up detach down status test test-unit test-integration test-web test-browser lint format docs lock clean
+.PHONY: help up detach down status test test-unit test-integration test-web test-browser faults simulate fuzz lint format \
+	docs lock clean
+
+# How long the long suites run; CI gives smaller numbers.
+KILLS ?= 20
+SEEDS ?= 10000
+COMMANDS ?= 10000000
+FRAMES ?= 1000000
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,11 +34,11 @@ down: $(VENV)/.run ## stop it
 status: $(VENV)/.run ## show its processes
 	@$(BIN)/hft status
 
-test: $(VENV)/.dev ## every test but the browser's: unit tests, then those with the real servers
-	@$(BIN)/python -m pytest -m "not browser"
+test: $(VENV)/.dev ## every test but the browser's and the faults': unit tests, then those with the real servers
+	@$(BIN)/python -m pytest -m "not browser and not faults"
 
 test-unit: $(VENV)/.dev ## the tests that start no system
-	@$(BIN)/python -m pytest -m "not browser and not integration"
+	@$(BIN)/python -m pytest -m "not browser and not faults and not integration"
 
 test-integration: $(VENV)/.dev ## the tests that start the whole system
 	@$(BIN)/python -m pytest -m integration
@@ -41,6 +48,16 @@ test-web: $(VENV)/.dev ## the page's own checks and unit tests (TypeScript)
 
 test-browser: $(VENV)/.dev ## the page in Chromium, against the whole system
 	@$(BIN)/python -m pytest -m browser
+
+faults: $(VENV)/.dev ## kill -9 of the real processes under load; KILLS=20, HFT_SEED to repeat a run
+	@KILLS=$(KILLS) $(BIN)/python -m pytest -m faults -s
+
+simulate: $(VENV)/.dev ## the engine on a faulty disk, clock and Kafka, in one process; SEEDS=10000
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+fuzz: $(VENV)/.dev ## COMMANDS=10000000 through matcher and reference, FRAMES=1000000 mutated ones at the door
+	@$(BIN)/python tests/engine/fuzz.py --commands $(COMMANDS)
+	@HFT_FUZZ_FRAMES=$(FRAMES) $(BIN)/python -m pytest -q tests/engine/test_fuzz_frames.py
 
 lint: $(VENV)/.dev ## ruff and mypy
 	@$(BIN)/ruff check .
