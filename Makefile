@@ -34,11 +34,11 @@ down: $(VENV)/.run ## stop it
 status: $(VENV)/.run ## show its processes
 	@$(BIN)/hft status
 
-test: $(VENV)/.dev ## every test but the browser's and the faults': unit tests, then those with the real servers
-	@$(BIN)/python -m pytest -m "not browser and not faults"
+test: $(VENV)/.dev ## the tests that take minutes aside, every one: unit tests, then those with the real servers
+	@$(BIN)/python -m pytest -m "not browser and not faults and not long"
 
 test-unit: $(VENV)/.dev ## the tests that start no system
-	@$(BIN)/python -m pytest -m "not browser and not faults and not integration"
+	@$(BIN)/python -m pytest -m "not browser and not faults and not long and not integration"
 
 test-integration: $(VENV)/.dev ## the tests that start the whole system
 	@$(BIN)/python -m pytest -m integration
@@ -55,9 +55,10 @@ faults: $(VENV)/.dev ## kill -9 of the real processes under load; KILLS=20, HFT_
 simulate: $(VENV)/.dev ## the engine on a faulty disk, clock and Kafka, in one process; SEEDS=10000
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
-fuzz: $(VENV)/.dev ## COMMANDS=10000000 through matcher and reference, FRAMES=1000000 mutated ones at the door
+fuzz: $(VENV)/.dev ## COMMANDS=10000000 through matcher and reference, FRAMES=1000000 mutated ones, seeded mutations
 	@$(BIN)/python tests/engine/fuzz.py --commands $(COMMANDS)
 	@HFT_FUZZ_FRAMES=$(FRAMES) $(BIN)/python -m pytest -q tests/engine/test_fuzz_frames.py
+	@$(BIN)/python -m pytest -q -m long
 
 lint: $(VENV)/.dev ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -17,6 +17,7 @@ import engine
 
 RUNNER = Path(__file__).with_name("mutation_runner.py")
 LEAST = 100
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1_800)]
 
 
 @pytest.fixture(scope="module")
