@@ -224,7 +224,9 @@ class Writer:
         self._broken = False
 
     def _roll(self, first_seq: int) -> None:
-        """Starts a segment. It has its name only once its head is on the disk, and is written to only then."""
+        """Starts a segment. It has its name only once its head and the whole segment before it are on the disk, so that
+        a crash of the machine cannot leave a hole between two segments; and it is written to only then."""
+        self.sync()
         path = segment_path(self.folder, first_seq)
         unfinished = path.with_suffix(".new")
         head = self._head._replace(first_seq=first_seq)
@@ -248,13 +250,13 @@ class Writer:
         self._finish(before, size)
 
     def _finish(self, descriptor: int, size: int) -> None:
-        """Brings the segment before, and the new one's name, to the disk while the writer goes on."""
+        """Gives the reserve of the segment before back, and brings the new one's name to the disk, while the writer
+        goes on."""
 
         def work() -> None:
             try:
                 if descriptor >= 0:
                     self._disk.truncate(descriptor, size)
-                    self._disk.sync(descriptor)
                     self._disk.close(descriptor)
                 self._disk.sync_folder(self.folder)
             except OSError as error:
