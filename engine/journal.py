@@ -47,6 +47,11 @@ STEP_BYTES: Final = 16 << 20
 """Blocks are taken in steps of this, beyond the reserve."""
 
 
+class DiskFailed(RuntimeError):
+    """The disk did not keep what was written. Trying again makes nothing good: the engine ends, and its next start
+    reads what is there."""
+
+
 class Writer:
     """Appends to the journal. Holds a lock on the folder, so that there is one writer."""
 
@@ -225,8 +230,12 @@ class Writer:
 
     def _roll(self, first_seq: int) -> None:
         """Starts a segment. It has its name only once its head and the whole segment before it are on the disk, so that
-        a crash of the machine cannot leave a hole between two segments; and it is written to only then."""
-        self.sync()
+        a crash of the machine cannot leave a hole between two segments; and it is written to only then. Raises OSError
+        where there is no room, `DiskFailed` where the segment before cannot be brought to the disk."""
+        try:
+            self.sync()
+        except OSError as error:
+            raise DiskFailed(f"the journal's segment cannot be brought to the disk: {error}") from error
         path = segment_path(self.folder, first_seq)
         unfinished = path.with_suffix(".new")
         head = self._head._replace(first_seq=first_seq)

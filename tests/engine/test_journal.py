@@ -11,7 +11,7 @@ import pytest
 
 from engine import journal, journal_reader
 from engine.disk import Disk
-from engine.journal import Writer
+from engine.journal import DiskFailed, Writer
 from engine.journal_reader import Reader, runs
 from engine.layout import COMMAND
 from engine.messages import AdministrativeEntry, DefineAccount
@@ -313,6 +313,22 @@ class FailingSync(Disk):
         if self.failing:
             raise OSError(errno.EIO, "input/output error")
         super().sync(descriptor)
+
+
+def test_a_segment_that_cannot_be_brought_to_the_disk_ends_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No OSError, which the batch would answer with `busy` for ever."""
+    monkeypatch.setattr(journal, "SEGMENT_BYTES", 100)
+    disk = FailingSync()
+    writer = Writer(tmp_path, disk=disk)
+    writer.append_records(records(1, 1))
+    disk.failing = True
+    with pytest.raises(DiskFailed, match="input/output"):
+        writer.append_records(records(2, 1))
+    with pytest.raises(OSError, match="input/output"):
+        writer.close()
+    assert [path.name for path in segments(tmp_path)] == [f"{1:020d}.journal"]
 
 
 def test_a_failed_sync_is_never_made_good_by_another(tmp_path: Path) -> None:

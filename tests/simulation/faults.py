@@ -18,7 +18,6 @@ KINDS: Final[dict[str, str]] = {
     "unsynced bytes lost": "by a machine crash: written, answered as journaled, gone",
     "unsynced names lost": "by a machine crash: a segment or a snapshot without the name it was given, or back again",
     "progress file lost": "by a machine crash",
-    "journal cut by hand": "by a machine crash: a segment lost its end, the next one was there; the start said so",
     "torn tail cut": "a start found a frame that a crash had left in part",
     "short write": "the disk takes a part of the bytes",
     "failed write": "the disk takes none",

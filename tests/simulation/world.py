@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +15,10 @@ import small_exchange
 from engine import snapshot
 from engine.core import Core
 from engine.disk import Disk
+from engine.journal import DiskFailed
 from engine.messages import AdministrativeCommand
 from engine.progress import NAME
-from engine.segments import JournalError, segments
+from engine.segments import JournalError
 from engine.snapshot import SnapshotError, snapshots
 from engine.topics import COMMANDS, ORDERS
 from engine.words import Source
@@ -36,10 +36,6 @@ MEMORY: Final = Path("/dev/shm")
 """Where files cost the least, where there is such a place."""
 TWIN_EVERY: Final = 10
 """One seed of so many is also compared with the reference."""
-TAIL: Final = re.compile(
-    r"^(?P<path>\S+\.journal) (is damaged at byte (?P<position>\d+):|comes after command \d+: the segment between)"
-)
-"""What a start says of a segment that has lost its end while the one after it is there."""
 MOST_ROUNDS: Final = 3000
 """At the end everything must have come to rest by then."""
 LONGEST_PUBLISHER: Final = 4000
@@ -102,7 +98,7 @@ class World:
                 self._start_engine()
             else:
                 self._engine_round(self.engine)
-        except (Crash, OSError) as error:
+        except (Crash, OSError, DiskFailed) as error:
             self._crashed(isinstance(error, MachineCrash))
         self._publisher_round()
 
@@ -130,8 +126,6 @@ class World:
         except JournalError as error:
             if "makes another state" in str(error):
                 self.disk.forget(snapshots(self.folder / snapshot.FOLDER))
-            elif self._machine_crashed and (damaged := TAIL.search(str(error))):
-                self._cut(Path(damaged["path"]), damaged["position"])
             else:
                 raise
             engine = self._opened()
@@ -150,15 +144,6 @@ class World:
                 self._start_publisher()  # both start together: the end is missed before its numbers are given again
         self._check()
         self.traffic.send_again(engine.batch, self.disk, self._is_committed)
-
-    def _cut(self, path: Path, position: str | None) -> None:
-        """The operator does what the message says. That nothing `synced` goes with it is checked afterwards."""
-        self.faults.note("journal cut by hand")
-        if position is not None:
-            self.disk.replace(path, path.read_bytes()[: int(position)])
-        self.disk.forget(
-            [other for other in segments(path.parent) if other > path or (position is None and other == path)]
-        )
 
     def _opened(self) -> EngineProcess:
         try:
