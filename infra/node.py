@@ -142,6 +142,14 @@ def _wheel(tools: Path) -> Path:
     return tools
 
 
+def packages(page: Path, setting: str) -> Path:
+    """The folder of the page's packages, downloaded where they are not what its lock says. Raises `OperatorError`."""
+    with TemporaryDirectory() as folder:
+        environment = _environment(Path(folder) / "node", setting)
+        _install(page, environment, Path(folder) / "npm.log", lambda text: None, lambda: None)
+    return page / "node_modules"
+
+
 def main(scripts: Sequence[str]) -> int:
     """Runs the page's npm scripts (`make test-web`) with the node that builds it; the first exit code that is not 0."""
     with TemporaryDirectory() as folder:
