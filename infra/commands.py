@@ -9,6 +9,7 @@ import click
 
 from infra.administration import COMMANDS
 from infra.bench.command import bench
+from infra.doctor.command import doctor
 from infra.errors import OperatorError
 from infra.recorded import audit, replay
 from infra.settings import load
@@ -109,5 +110,5 @@ def settings(markdown: bool) -> None:
     click.echo(reference.markdown() if markdown else reference.text(load()), nl=False)
 
 
-for command in (audit, bench, replay, *COMMANDS):
+for command in (audit, bench, doctor, replay, *COMMANDS):
     hft.add_command(command)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
+from infra import placement
 from infra.errors import OperatorError
 from infra.folders import Folders, folders
 from infra.node import PAGE
@@ -26,6 +27,8 @@ COMPILE_LIMIT_S: Final = 300.0
 COMPILE_NOTICE_S: Final = 3.0
 """An engine that is not ready after this long is compiling."""
 MEGABYTE: Final = 1 << 20
+HUGE_PAGES: Final = "NUMPY_MADVISE_HUGEPAGE"
+"""NumPy reads it when it is imported: whether it asks for huge pages for arrays of 4 MiB and more."""
 
 
 class Service(NamedTuple):
@@ -34,6 +37,15 @@ class Service(NamedTuple):
     stage: int
     arguments: Callable[[Settings, Folders], dict[str, Any]]
     start_limit_s: float = 120.0
+    place: Callable[[Settings], None] = lambda settings: None
+    """Called first in its process: where its memory lies."""
+
+
+def _place_engine(settings: Settings) -> None:
+    if settings.engine_numa_node:
+        placement.bind_to_node(int(settings.engine_numa_node))
+    if settings.lock_memory:
+        placement.lock_memory()
 
 
 def _secret(settings: Settings, where: Folders) -> str:
@@ -68,6 +80,7 @@ SERVICES: Final[Mapping[str, Service]] = {
             "cpu": _processor(settings.engine_cpu, "HFT_ENGINE_CPU"),
         },
         COMPILE_LIMIT_S,
+        _place_engine,
     ),
     "publisher": Service(
         "engine.publisher",
@@ -136,6 +149,7 @@ SERVICES: Final[Mapping[str, Service]] = {
 def run(name: str, settings: Settings, ready: Callable[[], None]) -> None:
     """Runs a service in this process until it is told to stop. Only its own modules are imported."""
     service = SERVICES[name]
+    service.place(settings)
     arguments = service.arguments(settings, folders(settings.var))
     import_module(service.module).run(**arguments, ready=ready)
 
@@ -151,7 +165,7 @@ def program(name: str, settings: Settings, where: Folders) -> Program:
         name=name,
         command=(sys.executable, "-m", "infra.cli", "run", name, "--ready-file", str(mark)),
         log=where.log(name),
-        environment=settings.environment(),
+        environment={**settings.environment(), HUGE_PAGES: str(int(settings.huge_pages))},
         prepare=forget,
         probe=mark.exists,
         start_limit_s=SERVICES[name].start_limit_s,

@@ -66,6 +66,13 @@ class Settings(BaseSettings):
     publisher_cpu: str = Field(
         "", pattern=r"^[0-9]*$", description="Number of the processor that the publisher is pinned to; empty: none."
     )
+    engine_numa_node: str = Field(
+        "", pattern=r"^[0-9]*$", description="NUMA node that the engine takes its memory from; empty: any."
+    )
+    lock_memory: bool = Field(False, description="Whether the engine's memory is kept from being paged out (mlockall).")
+    huge_pages: bool = Field(
+        True, description="Whether large arrays ask the kernel for huge pages (transparent ones, by madvise)."
+    )
     busy_poll: bool = Field(
         False, description="Whether the engine never sleeps: microseconds less to wait, and a processor always busy."
     )
