@@ -13,7 +13,7 @@ from engine.messages import DefineAccount, DefineInstrument, Fees, Limits, Print
 from engine.refusal import Refusal
 from engine.registry import AccountEntry, Accounts, InstrumentEntry, Instruments, max_quantity
 from engine.units import MONEY_DECIMALS, NotMultiple, OutOfRange, Scale, money_text, steps
-from engine.words import Phase, Reason, SelfTrade, SelfTradeScope, Side
+from engine.words import CostMethod, Phase, Reason, SelfTrade, SelfTradeScope, Side
 
 MOST_FEE_PPM: Final = 100_000
 MOST_MONEY: Final = 1 << 56
@@ -175,6 +175,7 @@ def account_entry(command: DefineAccount, number: int, seq: int, ts_ns: int) -> 
     margin = _margin(command.margin_multiple)
     word(SelfTrade, command.self_trade_prevention, "self_trade_prevention")
     word(SelfTradeScope, command.self_trade_scope, "self_trade_scope")
+    word(CostMethod, command.cost_method, "cost_method")
     return AccountEntry(
         number=number,
         account=command.account,
@@ -192,6 +193,7 @@ def account_entry(command: DefineAccount, number: int, seq: int, ts_ns: int) -> 
         limits=(),
         seq=seq,
         ts_ns=ts_ns,
+        cost_method=command.cost_method,
     )
 
 

@@ -17,7 +17,7 @@ from engine.messages import DefineInstrument, OrderCommand, OrderList, Reply, Se
 from engine.refusal import Refusal
 from engine.registry import AccountEntry, Accounts, InstrumentEntry, Instruments, max_quantity
 from engine.units import Scale
-from engine.words import Reason, SelfTrade, SelfTradeScope, Source
+from engine.words import CostMethod, Reason, SelfTrade, SelfTradeScope, Source
 
 NOT_KNOWN: Final = frozenset({Reason.UNKNOWN_ACCOUNT.wire, Reason.UNKNOWN_SYMBOL.wire})
 
@@ -63,6 +63,7 @@ def account_entry(number: int, account: str) -> AccountEntry:
         limits=(),
         seq=0,
         ts_ns=0,
+        cost_method=CostMethod.AVERAGE.wire,
     )
 
 

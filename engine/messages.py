@@ -164,6 +164,8 @@ class DefineAccount(Administrative, tag="account", kw_only=True, frozen=True, fo
     """For orders that do not say (`words.SelfTrade`)."""
     self_trade_scope: str = "account"
     """`account` or `firm`."""
+    cost_method: str = "average"
+    """What the lots of a sale have cost in the books of account (`words.CostMethod`); it stays as it is."""
 
 
 class Limits(Administrative, tag="limits", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -459,10 +461,24 @@ class Book(Record, kw_only=True, frozen=True):
     indicative_quantity: DecimalText | None = None
 
 
+class StrategyPosition(Struct, kw_only=True, frozen=True):
+    """A position as one strategy tag has traded it; what carries no tag is in none of them."""
+
+    strategy: str
+    quantity: DecimalText
+    average_price: DecimalText | None
+    cost: DecimalText
+    realized_pnl: DecimalText
+    fees: DecimalText
+    bought_quantity: DecimalText
+    sold_quantity: DecimalText
+
+
 class Position(Record, kw_only=True, frozen=True):
     """Topic `positions`: an account's position in one symbol after the fill (`last_seq`, `last_index`).
 
-    `quantity` is signed. `average_price` is null when flat. `realized_pnl` does not hold the fees."""
+    `quantity` is signed. `average_price` is null when flat. `realized_pnl` does not hold the fees. `strategies` are
+    those whose own position this record changes."""
 
     account: str
     symbol: str
@@ -477,6 +493,7 @@ class Position(Record, kw_only=True, frozen=True):
     last_seq: int
     last_index: int
     ts_ns: int
+    strategies: list[StrategyPosition] = []
 
 
 class Mark(Struct, kw_only=True, frozen=True):
@@ -490,6 +507,20 @@ class Mark(Struct, kw_only=True, frozen=True):
     position_index: int
     quantity: DecimalText
     unrealized_pnl: DecimalText
+
+
+class StrategyPnl(Struct, kw_only=True, frozen=True):
+    """What one strategy tag of an account has earned, at the account's marks. `profit` = realized + unrealized −
+    fees; a strategy has no deposits, so its drawdown is from `peak_profit`."""
+
+    realized_pnl: DecimalText
+    unrealized_pnl: DecimalText
+    fees: DecimalText
+    profit: DecimalText
+    peak_profit: DecimalText
+    drawdown: DecimalText
+    gross_exposure: DecimalText
+    net_exposure: DecimalText
 
 
 class Pnl(Record, kw_only=True, frozen=True):
@@ -509,6 +540,7 @@ class Pnl(Record, kw_only=True, frozen=True):
     marks: dict[str, Mark]
     last_seq: int
     ts_ns: int
+    strategies: dict[str, StrategyPnl] = {}
 
 
 class Instrument(Record, kw_only=True, frozen=True):
@@ -561,6 +593,7 @@ class Account(Record, kw_only=True, frozen=True):
     taker_fee_ppm: int | None = None
     killed: bool = False
     limits: list[SymbolLimits] = []
+    cost_method: str = "average"
     seq: int
     ts_ns: int
 

@@ -85,6 +85,7 @@ def account_record(entry: AccountEntry) -> Account:
         taker_fee_ppm=entry.taker_fee_ppm,
         killed=entry.killed,
         limits=list(entry.limits),
+        cost_method=entry.cost_method,
         seq=entry.seq,
         ts_ns=entry.ts_ns,
     )

@@ -49,6 +49,7 @@ class AccountEntry(NamedTuple):
     seq: int
     """Of the last administrative command that changed any of this."""
     ts_ns: int
+    cost_method: str
 
 
 Entry = TypeVar("Entry", InstrumentEntry, AccountEntry)

@@ -30,7 +30,7 @@ from engine.units import Scale
 
 log = logging.getLogger(__name__)
 
-VERSION: Final = 1
+VERSION: Final = 2
 MAGIC: Final = b"HFTSNAP\0"
 HEAD: Final = struct.Struct("<8sIIII")
 """Magic, version, bytes of the description, its CRC32C; then 4 zeros."""

@@ -96,6 +96,13 @@ class SelfTradeScope(Word):
     FIRM = 2
 
 
+class CostMethod(Word):
+    """What the lots of a sale have cost: the average of those held, or the price of the oldest ones."""
+
+    AVERAGE = 1
+    FIFO = 2
+
+
 class ListType(Word):
     """Orders that belong together (docs/orders.md). The legs are consecutive records that carry this in their flags."""
 

@@ -50,6 +50,7 @@ LIMIT: Final = Amount(removable=True)
 WHOLE_LIMIT: Final = Amount(removable=True, whole=True)
 WORDS: Final = ("none", "cancel_newest", "cancel_oldest", "cancel_both", "decrement")
 SCOPES: Final = ("account", "firm")
+COST_METHODS: Final = ("average", "fifo")
 PHASES: Final = ("closed", "opening_auction", "continuous", "closing_auction")
 
 
@@ -99,6 +100,13 @@ def account() -> None:
     show_default=True,
     help="Whose orders are its own.",
 )
+@click.option(
+    "--cost-method",
+    type=click.Choice(COST_METHODS),
+    default="average",
+    show_default=True,
+    help="What the lots of a sale have cost; it stays as it is.",
+)
 def create(
     name: str,
     deposit: Decimal,
@@ -107,6 +115,7 @@ def create(
     margin: Decimal,
     self_trade: str,
     self_trade_scope: str,
+    cost_method: str,
 ) -> None:
     """Open the account NAME."""
     from engine.messages import DefineAccount
@@ -121,6 +130,7 @@ def create(
         margin_multiple=margin,
         self_trade_prevention=self_trade,
         self_trade_scope=self_trade_scope,
+        cost_method=cost_method,
     )
     with engine_session(load()) as client:
         if name in client.directory.session.account_ids:
@@ -163,6 +173,8 @@ def described(found: Account) -> str:
     ]
     if found.firm:
         parts.append(f"firm {found.firm}")
+    if found.cost_method != COST_METHODS[0]:
+        parts.append(f"cost {found.cost_method}")
     if found.messages_per_second is not None:
         parts.append(f"{found.messages_per_second} messages/s, at most {found.message_burst} at once")
     if found.maker_fee_ppm is not None or found.taker_fee_ppm is not None:

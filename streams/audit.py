@@ -179,6 +179,8 @@ class Audit:
         """What has a larger seq may be in flight."""
         self._result = AuditResult()
         self._steps: dict[str, Steps] = {}
+        self._methods: dict[str, str] = {}
+        """Account → how it counts the cost of what it sells."""
         self._deposits: defaultdict[str, list[str]] = defaultdict(list)
         self._deposited: dict[str, int] = {}
         """Account → seq of its latest deposit."""
@@ -222,6 +224,7 @@ class Audit:
         for account in self._records(topics.ACCOUNTS):
             self._deposits[account.account].append(account.deposits)
             self._deposited[account.account] = account.seq
+            self._methods[account.account] = account.cost_method
 
     def _read_fills(self) -> None:
         for fill in self._records(topics.FILLS):
@@ -229,6 +232,8 @@ class Audit:
             try:
                 if steps is None:
                     raise Impossible(f"there is no instrument {fill.symbol}")
+                if fill.account not in self._methods:
+                    raise Impossible(f"there is no account {fill.account}")
                 self._fills[fill.account, fill.symbol].add(fill, steps)
             except Impossible:
                 self._result.fills_unusable += 1
@@ -281,7 +286,9 @@ class Audit:
             if key not in self._fills:
                 self._result.add(f"{name}: there is no such fill")
                 continue
-            replay = replays.setdefault(key, Replay(self._fills[key], self._steps[record.symbol]))
+            if key not in replays:
+                replays[key] = self._replay(key)
+            replay = replays[key]
             at = (record.last_seq, record.last_index)
             if at <= replay.at:
                 self._result.add(f"{name}: comes after that of {replay.seq}.{replay.index}")
@@ -298,6 +305,10 @@ class Audit:
             if counted < len(fills):
                 text = f"position {key[0]} {key[1]}: {len(fills) - counted} last fills are not in it"
                 self._missing(fills.seq(counted), text)
+
+    def _replay(self, key: tuple[str, str]) -> Replay:
+        account, symbol = key
+        return Replay(self._fills[key], self._steps[symbol], self._methods[account])
 
     def _note_for_engine(self, key: tuple[str, str], record: messages.Position) -> None:
         if self._engine is not None:
@@ -356,7 +367,7 @@ class Audit:
                     self._result.add(f"{name}: there is no fill of {symbol}")
                     placed = False
                     continue
-                account.replays[symbol] = Replay(self._fills[key], self._steps[symbol])
+                account.replays[symbol] = self._replay(key)
             at = (mark.position_seq, mark.position_index)
             if not account.replays[symbol].advance_to(at):
                 self._result.add(f"{name}: {symbol} names fill {at[0]}.{at[1]}, which does not come next")
@@ -392,7 +403,7 @@ class Audit:
             if replay.counted < len(fills):
                 self._missing(fills.seq(replay.counted), f"P&L of {name}: the last fills of {symbol} are not in it")
             mark = last.marks.get(symbol)
-            if mark is None or not replay.quantity:
+            if mark is None or not replay.book.quantity:
                 continue
             source, ticks = self._final_mark(symbol)
             published = Fraction(mark.price) / replay.steps.tick

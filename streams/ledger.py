@@ -6,17 +6,19 @@ defined, with examples, is in `docs/ledger.md`.
 Cost basis and split invariance. A holding remembers the cost and quantity of its base (what was held after the last
 increase) and how much of it was closed since. The relief of a reduction is the difference of two cumulative reliefs,
 each `base_cost × closed / base_quantity` rounded half to even once, so that closing 10 lots in one fill or in ten gives
-the same cost, the same realized P&L and the same average price to the last unit.
+the same cost, the same realized P&L and the same average price to the last unit. First in, first out keeps the lots as
+layers, each with its own cost, and closes the oldest first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from engine.units import divide_half_even
+from engine.words import CostMethod
 
 
 class Execution(Struct, frozen=True):
@@ -30,11 +32,22 @@ class Execution(Struct, frozen=True):
     ts_ns: int
 
 
+class Layer(Struct, frozen=True, array_like=True):
+    """Lots that were opened together: `cost` is theirs all, with the position's sign, `closed` of them are gone."""
+
+    lots: int
+    cost: int
+    closed: int
+    ticks: int
+    """What each of them has cost, so that more at this price join them."""
+
+
 class Holding(Struct, frozen=True):
     """What one account holds of one instrument.
 
     `quantity`, `base_cost` and `cost` carry the sign of the position. `realized` does not hold the fees.
-    `bought` and `sold` count lots since the beginning."""
+    `bought` and `sold` count lots since the beginning. With `layers` (first in, first out) the base is all that is
+    held."""
 
     quantity: int = 0
     base_cost: int = 0
@@ -48,6 +61,7 @@ class Holding(Struct, frozen=True):
     last_seq: int = 0
     last_index: int = -1
     ts_ns: int = 0
+    layers: tuple[Layer, ...] = ()
 
     @property
     def cost(self) -> int:
@@ -108,6 +122,76 @@ def apply(holding: Holding, execution: Execution, money_per_tick_lot: int) -> Ho
         last_index=execution.index,
         ts_ns=execution.ts_ns,
     )
+
+
+def apply_fifo(holding: Holding, execution: Execution, money_per_tick_lot: int) -> Holding:
+    """`apply`, but what is closed are the lots that were opened first."""
+    if is_applied(holding, execution):
+        return holding
+    held, lots = holding.quantity, execution.lots
+    unit = execution.ticks * money_per_tick_lot
+    closing = 0
+    if held > 0 > lots:
+        closing = max(lots, -held)
+    elif held < 0 < lots:
+        closing = min(lots, -held)
+    opening = lots - closing
+
+    layers, cost, realized = holding.layers, holding.base_cost, holding.realized
+    if closing:
+        layers, released = _close_oldest(layers, abs(closing))
+        cost -= released
+        realized += -closing * unit - released
+    if opening:
+        cost += opening * unit
+        layers = _open(layers, Layer(abs(opening), opening * unit, 0, execution.ticks))
+    return Holding(
+        quantity=held + lots,
+        base_cost=cost,
+        base_quantity=abs(held + lots),
+        closed=0,
+        realized=realized,
+        fees=holding.fees + execution.fee,
+        bought=holding.bought + max(lots, 0),
+        sold=holding.sold + max(-lots, 0),
+        last_price=execution.ticks,
+        last_seq=execution.seq,
+        last_index=execution.index,
+        ts_ns=execution.ts_ns,
+        layers=layers,
+    )
+
+
+def _close_oldest(layers: tuple[Layer, ...], lots: int) -> tuple[tuple[Layer, ...], int]:
+    """The layers without so many of their first lots, and the cost that these take with them."""
+    released = gone = 0
+    for layer in layers:
+        before = relief(layer.cost, layer.lots, layer.closed)
+        if layer.lots - layer.closed > lots:
+            closed = layer.closed + lots
+            rest = Layer(layer.lots, layer.cost, closed, layer.ticks)
+            return (rest, *layers[gone + 1 :]), released + relief(layer.cost, layer.lots, closed) - before
+        lots -= layer.lots - layer.closed
+        released += layer.cost - before
+        gone += 1
+        if not lots:
+            break
+    return layers[gone:], released
+
+
+def _open(layers: tuple[Layer, ...], new: Layer) -> tuple[Layer, ...]:
+    """With one more. What is opened at the last one's price joins it, so that a fill may come in pieces."""
+    if layers and layers[-1].ticks == new.ticks:
+        last = layers[-1]
+        return (*layers[:-1], Layer(last.lots + new.lots, last.cost + new.cost, last.closed, last.ticks))
+    return (*layers, new)
+
+
+APPLY: Final[dict[str, Callable[[Holding, Execution, int], Holding]]] = {
+    CostMethod.AVERAGE.wire: apply,
+    CostMethod.FIFO.wire: apply_fifo,
+}
+"""The fold of each way of telling what a sale has cost."""
 
 
 def market_value(quantity: int, half_ticks: int, money_per_tick_lot: int) -> int:

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from engine import messages, topics, words
 from engine.units import Scale
-from streams import records
+from streams import ledger, records
 from streams.consumer import Cursor, LogReader, Stopped, log_bounds, place
 from streams.outbox import Outbox
 
@@ -69,6 +69,8 @@ class Follower:
     def __init__(self, bootstrap: str, outbox: Outbox) -> None:
         self.scales: dict[str, Scale] = {}
         self.accounts: dict[str, messages.Account] = {}
+        self.methods: dict[str, str] = {}
+        """Account → its `words.CostMethod`."""
         self.books: dict[str, TopOfBook] = {}
         self.trades: dict[str, LastTrade] = {}
         self.cursor: Cursor = {}
@@ -133,6 +135,17 @@ class Follower:
             found = self.scales.get(symbol)
         return found
 
+    def method(self, account: str, limit_s: float) -> str | None:
+        """How the account counts the cost of what it sells, None where there surely is no such account. Waits and
+        raises as `scale` does."""
+        found = self.methods.get(account)
+        if found is None:
+            if not self.wait_caught_up(limit_s):
+                raise Uncertain(f"whether there is an account {account} is not known: Kafka did not tell in time")
+            self.check()
+            found = self.methods.get(account)
+        return found
+
     def price(self, held: messages.Position, scale: Scale) -> records.Price:
         """What the position is valued at; raises as `mark` does."""
         return mark(self.books.get(held.symbol), self.trades.get(held.symbol), held, scale)
@@ -192,7 +205,10 @@ class Follower:
 
     def _on_account(self, record: messages.Account) -> None:
         records.money(record.deposits)
+        if record.cost_method not in ledger.APPLY:
+            raise ValueError(f"{record.cost_method!r} is no cost method")
         self.accounts[record.account] = record
+        self.methods[record.account] = record.cost_method
         with self._changing:
             self._changed_accounts.add(record.account)
 

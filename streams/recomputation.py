@@ -1,12 +1,15 @@
 """What positions and P&L must be, by exact fractions: the audit's own arithmetic.
 
 It shares no code with the ledger and takes another way where there is one: realized P&L follows from the cash that has
-flowed (realized = cash + cost of what is held), not from what each closing fill has earned.
+flowed (realized = cash + cost of what is held), not from what each closing fill has earned; first in, first out is what
+is left of the lots that were opened last.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from array import array
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -59,13 +62,28 @@ def money(text: str) -> Decimal:
         return Decimal("NaN")
 
 
-class Fills:
-    """The fills of one position in order, 48 bytes each."""
+class Fill(NamedTuple):
+    """One side of a trade, in lots, ticks and units of 1e-6."""
 
-    WIDTH: Final = 6
+    seq: int
+    report: int
+    """Its place among the reports of that command."""
+    lots: int
+    ticks: int
+    fee: int
+    ts_ns: int
+    tag: int
+    """Of the strategy, as `Fills.tags` names it; 0 is none."""
+
+
+class Fills:
+    """The fills of one position in order, 56 bytes each."""
+
+    WIDTH: Final = len(Fill._fields)
 
     def __init__(self) -> None:
         self._values = array("q")
+        self.tags = [""]
         self.repeated = 0
 
     def add(self, fill: messages.Fill, steps: Steps) -> None:
@@ -76,11 +94,14 @@ class Fills:
             raise Impossible(f"{fill.side} {fill.quantity} at {fill.price}, fee {fill.fee}")
         if fill.seq <= 0 or fill.index < 0:
             raise Impossible(f"seq {fill.seq}, index {fill.index}")
-        if self._values and (fill.seq, fill.index) <= (self._values[-6], self._values[-5]):
+        if self._values and (fill.seq, fill.index) <= tuple(self._values[-self.WIDTH : 2 - self.WIDTH]):
             self.repeated += 1
             return
         signed = lots if fill.side == "buy" else -lots
-        self._values.extend((fill.seq, fill.index, signed, ticks, int(fee), fill.ts_ns))
+        tag = fill.strategy or ""
+        if tag not in self.tags:
+            self.tags.append(tag)
+        self._values.extend((fill.seq, fill.index, signed, ticks, int(fee), fill.ts_ns, self.tags.index(tag)))
 
     def seq(self, number: int) -> int:
         """The seq of the fill with this number, from 0."""
@@ -89,67 +110,167 @@ class Fills:
     def __len__(self) -> int:
         return len(self._values) // self.WIDTH
 
-    def __iter__(self) -> Iterator[tuple[int, ...]]:
+    def __iter__(self) -> Iterator[Fill]:
         for start in range(0, len(self._values), self.WIDTH):
-            yield tuple(self._values[start : start + self.WIDTH])
+            yield Fill(*self._values[start : start + self.WIDTH])
 
 
-class Replay:
-    """One position, fill by fill. Money in units of 1e-6, `quantity` and `base` in lots."""
+class Book(ABC):
+    """What is held, fill by fill: of a position, or of the part that a strategy has traded. Money in units of 1e-6,
+    quantities in lots."""
 
-    def __init__(self, fills: Fills, steps: Steps) -> None:
-        self.steps = steps
-        self.seq, self.index, self.ts_ns = 0, -1, 0
-        self.quantity = self.cash = self.fees = self.bought = self.sold = self.last_ticks = 0
-        self.counted = 0
-        self._base_cost = self._base = self._closed = 0
-        self._fills = iter(fills)
+    def __init__(self) -> None:
+        self.quantity = self.cash = self.fees = self.bought = self.sold = 0
 
-    @property
-    def at(self) -> tuple[int, int]:
-        return self.seq, self.index
-
-    @property
-    def cost(self) -> int:
-        """What is held has cost this much: of the base's cost, the closed part is gone, rounded half to even."""
-        if not self._closed:
-            return self._base_cost
-        return self._base_cost - round(Fraction(self._base_cost * self._closed, self._base))
+    def count(self, fill: Fill, unit: int) -> None:
+        """Takes the next fill; `unit` is what a tick × lot is worth."""
+        before, lots, price = self.quantity, fill.lots, fill.ticks * unit
+        self.quantity += lots
+        self.cash -= lots * price
+        self.fees += fill.fee
+        if lots > 0:
+            self.bought += lots
+        else:
+            self.sold -= lots
+        if before == 0 or (before > 0) == (lots > 0):
+            self._open(lots, price)
+        elif abs(lots) < abs(before):
+            self._close(abs(lots))
+        else:
+            self._clear()
+            if self.quantity:
+                self._open(self.quantity, price)
 
     @property
     def realized(self) -> int:
         return self.cash + self.cost
 
     @property
+    @abstractmethod
+    def cost(self) -> int:
+        """What is held has cost this much; negative for a short position."""
+
+    @property
+    @abstractmethod
     def average(self) -> Fraction | None:
-        """The average price of the base, exactly; None when flat."""
-        if not self.quantity:
-            return None
-        return Fraction(abs(self._base_cost), self._base * self.steps.unit) * self.steps.tick
+        """The average price of a lot in units, exactly; None when flat."""
+
+    @abstractmethod
+    def _open(self, lots: int, price: int) -> None:
+        """So many lots (signed) more at this price."""
+
+    @abstractmethod
+    def _close(self, lots: int) -> None:
+        """So many lots less, though not all."""
+
+    @abstractmethod
+    def _clear(self) -> None:
+        """Nothing is held any more."""
+
+
+class AverageBook(Book):
+    """By average cost: a closed lot has cost what the average one did after the last increase."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._base_cost = self._base = self._closed = 0
+
+    @property
+    def cost(self) -> int:
+        """Of the base's cost, the closed part is gone, rounded half to even."""
+        if not self._closed:
+            return self._base_cost
+        return self._base_cost - round(Fraction(self._base_cost * self._closed, self._base))
+
+    @property
+    def average(self) -> Fraction | None:
+        return Fraction(abs(self._base_cost), self._base) if self.quantity else None
+
+    def _open(self, lots: int, price: int) -> None:
+        self._base_cost, self._base, self._closed = self.cost + lots * price, abs(self.quantity), 0
+
+    def _close(self, lots: int) -> None:
+        self._closed += lots
+
+    def _clear(self) -> None:
+        self._base_cost = self._base = self._closed = 0
+
+
+class FifoBook(Book):
+    """First in, first out: what is held are the lots that were opened last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._opened: deque[tuple[int, int]] = deque()
+        """(lots, price of each), oldest first; the first may be closed in part."""
+        self._kept = self._worth = 0
+        """Lots in there, and their whole price."""
+
+    @property
+    def cost(self) -> int:
+        sign = 1 if self.quantity > 0 else -1
+        gone = (self._kept - abs(self.quantity)) * self._opened[0][1] if self._opened else 0
+        return sign * (self._worth - gone)
+
+    @property
+    def average(self) -> Fraction | None:
+        return Fraction(abs(self.cost), abs(self.quantity)) if self.quantity else None
+
+    def _open(self, lots: int, price: int) -> None:
+        self._opened.append((abs(lots), price))
+        self._kept += abs(lots)
+        self._worth += abs(lots) * price
+
+    def _close(self, lots: int) -> None:
+        while self._kept - self._opened[0][0] >= abs(self.quantity):
+            oldest, price = self._opened.popleft()
+            self._kept -= oldest
+            self._worth -= oldest * price
+
+    def _clear(self) -> None:
+        self._opened.clear()
+        self._kept = self._worth = 0
+
+
+BOOKS: Final[dict[str, type[Book]]] = {"average": AverageBook, "fifo": FifoBook}
+
+
+class Replay:
+    """One position and its strategies, fill by fill."""
+
+    def __init__(self, fills: Fills, steps: Steps, method: str) -> None:
+        """`method`: how the account counts the cost of what it sells."""
+        self.steps = steps
+        self.seq, self.index, self.ts_ns = 0, -1, 0
+        self.last_ticks = 0
+        self.counted = 0
+        self.changed: set[str] = set()
+        """The strategies whose part the last one has changed."""
+        self.strategies: dict[str, Book] = {}
+        self.book = BOOKS[method]()
+        self._method = method
+        self._tags = fills.tags
+        self._fills = iter(fills)
+
+    @property
+    def at(self) -> tuple[int, int]:
+        return self.seq, self.index
 
     def next(self) -> bool:
         """Counts one more fill; false where there is none."""
         fill = next(self._fills, None)
         if fill is None:
             return False
-        self.seq, self.index, lots, self.last_ticks, fee, self.ts_ns = fill
+        self.seq, self.index, self.ts_ns, self.last_ticks = fill.seq, fill.report, fill.ts_ns, fill.ticks
         self.counted += 1
-        amount = lots * self.last_ticks * self.steps.unit
-        before = self.quantity
-        self.quantity += lots
-        self.cash -= amount
-        self.fees += fee
-        if lots > 0:
-            self.bought += lots
-        else:
-            self.sold -= lots
-        if before == 0 or (before > 0) == (lots > 0):
-            self._base_cost, self._base, self._closed = self.cost + amount, abs(self.quantity), 0
-        elif abs(lots) < abs(before):
-            self._closed += abs(lots)
-        else:
-            self._base_cost = self.quantity * self.last_ticks * self.steps.unit
-            self._base, self._closed = abs(self.quantity), 0
+        self.book.count(fill, self.steps.unit)
+        self.changed.clear()
+        if fill.tag:
+            tag = self._tags[fill.tag]
+            if tag not in self.strategies:
+                self.strategies[tag] = BOOKS[self._method]()
+            self.strategies[tag].count(fill, self.steps.unit)
+            self.changed.add(tag)
         return True
 
     def advance_to(self, at: tuple[int, int]) -> bool:
@@ -160,23 +281,36 @@ class Replay:
 
     def differences(self, record: messages.Position) -> list[str]:
         """Where the published record is not this position, with both numbers."""
-        steps = self.steps
-        average = self.average
         found = [
-            *_unequal("quantity", Fraction(record.quantity), self.quantity * steps.lot),
-            *_unequal("cost", money(record.cost), self.cost),
-            *_unequal("realized_pnl", money(record.realized_pnl), self.realized),
-            *_unequal("fees", money(record.fees), self.fees),
-            *_unequal("bought_quantity", Fraction(record.bought_quantity), self.bought * steps.lot),
-            *_unequal("sold_quantity", Fraction(record.sold_quantity), self.sold * steps.lot),
-            *_unequal("last_price", Fraction(record.last_price), self.last_ticks * steps.tick),
+            *self._unlike(self.book, record),
+            *_unequal("last_price", Fraction(record.last_price), self.last_ticks * self.steps.tick),
             *_unequal("ts_ns", record.ts_ns, self.ts_ns),
+        ]
+        named = [part.strategy for part in record.strategies]
+        if sorted(named) != sorted(self.changed):
+            found.append(f"strategies are {named}, must be {sorted(self.changed)}")
+            return found
+        for part in record.strategies:
+            unlike = self._unlike(self.strategies[part.strategy], part)
+            found += [f"{text} (strategy {part.strategy})" for text in unlike]
+        return found
+
+    def _unlike(self, book: Book, record: messages.Position | messages.StrategyPosition) -> list[str]:
+        steps, average = self.steps, book.average
+        found = [
+            *_unequal("quantity", Fraction(record.quantity), book.quantity * steps.lot),
+            *_unequal("cost", money(record.cost), book.cost),
+            *_unequal("realized_pnl", money(record.realized_pnl), book.realized),
+            *_unequal("fees", money(record.fees), book.fees),
+            *_unequal("bought_quantity", Fraction(record.bought_quantity), book.bought * steps.lot),
+            *_unequal("sold_quantity", Fraction(record.sold_quantity), book.sold * steps.lot),
         ]
         if average is None or record.average_price is None:
             if (average is None) != (record.average_price is None):
                 found.append(f"average_price is {record.average_price}, must be {average}")
         else:
-            found += _unequal("average_price", Fraction(record.average_price) * AVERAGE, round(average * AVERAGE))
+            exact = round(average / steps.unit * steps.tick * AVERAGE)
+            found += _unequal("average_price", Fraction(record.average_price) * AVERAGE, exact)
         return found
 
 
@@ -184,41 +318,85 @@ def _unequal(field: str, published: Fraction | Decimal | int, exact: Fraction | 
     return [] if published == exact else [f"{field} is {published}, must be {exact}"]
 
 
+class Sums:
+    """Positions at their marks, added up."""
+
+    def __init__(self) -> None:
+        self.realized = self.unrealized = self.fees = self.gross = self.net = 0
+
+    def add(self, book: Book, value: int) -> None:
+        self.realized += book.realized
+        self.unrealized += value - book.cost
+        self.fees += book.fees
+        self.gross += abs(value)
+        self.net += value
+
+    @property
+    def profit(self) -> int:
+        return self.realized + self.unrealized - self.fees
+
+    def differences(self, record: messages.Pnl | messages.StrategyPnl) -> list[str]:
+        found: list[str] = []
+        for field, text, exact in (
+            ("realized_pnl", record.realized_pnl, self.realized),
+            ("unrealized_pnl", record.unrealized_pnl, self.unrealized),
+            ("fees", record.fees, self.fees),
+            ("gross_exposure", record.gross_exposure, self.gross),
+            ("net_exposure", record.net_exposure, self.net),
+        ):
+            found += _unequal(field, money(text), exact)
+        return found
+
+
 class Account:
     """An account's P&L records in order."""
 
     def __init__(self) -> None:
         self.replays: dict[str, Replay] = {}
-        self.peak_profit = 0
+        self.peaks: defaultdict[str, int] = defaultdict(int)
+        """The highest profit of each strategy, and of the account (""): never below 0."""
         self.last: messages.Pnl | None = None
 
     def differences(self, record: messages.Pnl) -> list[str]:
         """Where the record's arithmetic is wrong for the positions and marks that it names; its symbols' replays must
         stand at the fills that it names."""
         found: list[str] = []
-        realized = unrealized = fees = gross = net = 0
+        whole_account = Sums()
+        strategies: defaultdict[str, Sums] = defaultdict(Sums)
         for symbol, mark in record.marks.items():
             replay = self.replays[symbol]
-            found += _unequal(f"quantity of {symbol}", Fraction(mark.quantity), replay.quantity * replay.steps.lot)
-            value = round(Fraction(mark.price) / replay.steps.tick * replay.quantity * replay.steps.unit)
-            found += _unequal(f"unrealized_pnl of {symbol}", money(mark.unrealized_pnl), value - replay.cost)
-            realized += replay.realized
-            unrealized += value - replay.cost
-            fees += replay.fees
-            gross += abs(value)
-            net += value
-        profit = realized + unrealized - fees
-        self.peak_profit = max(self.peak_profit, profit, 0)
+            steps, book = replay.steps, replay.book
+            price = Fraction(mark.price) / steps.tick * steps.unit
+            value = round(price * book.quantity)
+            found += _unequal(f"quantity of {symbol}", Fraction(mark.quantity), book.quantity * steps.lot)
+            found += _unequal(f"unrealized_pnl of {symbol}", money(mark.unrealized_pnl), value - book.cost)
+            whole_account.add(book, value)
+            for tag, part in replay.strategies.items():
+                strategies[tag].add(part, round(price * part.quantity))
+        found += whole_account.differences(record)
+        profit, peak = whole_account.profit, self._peak("", whole_account)
         deposits = int(money(record.deposits))
         for field, text, exact in (
-            ("realized_pnl", record.realized_pnl, realized),
-            ("unrealized_pnl", record.unrealized_pnl, unrealized),
-            ("fees", record.fees, fees),
             ("equity", record.equity, deposits + profit),
-            ("peak_equity", record.peak_equity, deposits + self.peak_profit),
-            ("drawdown", record.drawdown, self.peak_profit - profit),
-            ("gross_exposure", record.gross_exposure, gross),
-            ("net_exposure", record.net_exposure, net),
+            ("peak_equity", record.peak_equity, deposits + peak),
+            ("drawdown", record.drawdown, peak - profit),
         ):
             found += _unequal(field, money(text), exact)
+        if record.strategies.keys() != strategies.keys():
+            return [*found, f"strategies are {sorted(record.strategies)}, must be {sorted(strategies)}"]
+        for tag, sums in strategies.items():
+            found += [f"{text} (strategy {tag})" for text in self._of_strategy(tag, sums, record.strategies[tag])]
         return found
+
+    def _of_strategy(self, tag: str, sums: Sums, record: messages.StrategyPnl) -> list[str]:
+        profit, peak = sums.profit, self._peak(tag, sums)
+        return [
+            *sums.differences(record),
+            *_unequal("profit", money(record.profit), profit),
+            *_unequal("peak_profit", money(record.peak_profit), peak),
+            *_unequal("drawdown", money(record.drawdown), peak - profit),
+        ]
+
+    def _peak(self, tag: str, sums: Sums) -> int:
+        self.peaks[tag] = max(self.peaks[tag], sums.profit)
+        return self.peaks[tag]

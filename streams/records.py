@@ -96,12 +96,14 @@ def execution(fill: messages.Fill, scale: Scale) -> ledger.Execution:
 def check_position(record: messages.Position, scale: Scale) -> None:
     """Raises `Unusable` where a number that P&L is computed from is none."""
     try:
-        field = "quantity"
-        lots(record.quantity, scale)
         field = "last_price"
         ticks(record.last_price, scale)
-        for field in ("cost", "realized_pnl", "fees"):
-            money(getattr(record, field))
+        parts: list[messages.Position | messages.StrategyPosition] = [record, *record.strategies]
+        for part in parts:
+            field = "quantity"
+            lots(part.quantity, scale)
+            for field in ("cost", "realized_pnl", "fees"):
+                money(getattr(part, field))
     except _NUMBERS as error:
         raise Unusable(words.Reason.INVALID_FIELD, field, str(error) or f"{field} is not a number") from None
 
@@ -113,8 +115,28 @@ def average_price(holding: ledger.Holding, scale: Scale) -> str | None:
     return units.average_text(abs(holding.base_cost), holding.base_quantity * scale.money_per_tick_lot, scale.tick)
 
 
-def position(account: str, symbol: str, holding: ledger.Holding, scale: Scale) -> messages.Position:
-    """The holding as it is published."""
+def strategy_position(strategy: str, holding: ledger.Holding, scale: Scale) -> messages.StrategyPosition:
+    """A strategy's part of a position as it is published."""
+    return messages.StrategyPosition(
+        strategy=strategy,
+        quantity=scale.quantity_text(holding.quantity),
+        average_price=average_price(holding, scale),
+        cost=units.money_text(holding.cost),
+        realized_pnl=units.money_text(holding.realized),
+        fees=units.money_text(holding.fees),
+        bought_quantity=scale.quantity_text(holding.bought),
+        sold_quantity=scale.quantity_text(holding.sold),
+    )
+
+
+def position(
+    account: str,
+    symbol: str,
+    holding: ledger.Holding,
+    scale: Scale,
+    strategies: list[messages.StrategyPosition],
+) -> messages.Position:
+    """The holding as it is published, with the strategies that it changed."""
     return messages.Position(
         account=account,
         symbol=symbol,
@@ -129,6 +151,7 @@ def position(account: str, symbol: str, holding: ledger.Holding, scale: Scale) -
         last_seq=holding.last_seq,
         last_index=holding.last_index,
         ts_ns=holding.ts_ns,
+        strategies=strategies,
     )
 
 
@@ -142,13 +165,45 @@ class Price(NamedTuple):
     ts_ns: int
 
 
+Prices = Mapping[str, tuple[Price, Scale]]
+"""What each symbol is valued at, and its units."""
+StrategyPositions = Mapping[str, Mapping[str, messages.StrategyPosition]]
+"""Strategy → symbol → what it holds."""
+
+
+def line(held: messages.Position | messages.StrategyPosition, price: Price, scale: Scale) -> ledger.Line:
+    """A position at its mark."""
+    value = ledger.market_value(lots(held.quantity, scale), price.half_ticks, scale.money_per_tick_lot)
+    return ledger.Line(money(held.cost), money(held.realized_pnl), money(held.fees), value)
+
+
+def strategy_pnl(
+    positions: Mapping[str, messages.StrategyPosition], prices: Prices, last: messages.StrategyPnl | None
+) -> messages.StrategyPnl:
+    """One strategy marked to the market; `last` is what was published of it before."""
+    lines = [line(held, *prices[symbol]) for symbol, held in positions.items()]
+    totals = ledger.value_account(0, 0 if last is None else money(last.peak_profit), lines)
+    return messages.StrategyPnl(
+        realized_pnl=units.money_text(totals.realized),
+        unrealized_pnl=units.money_text(totals.unrealized),
+        fees=units.money_text(totals.fees),
+        profit=units.money_text(totals.equity),
+        peak_profit=units.money_text(totals.peak_profit),
+        drawdown=units.money_text(totals.drawdown),
+        gross_exposure=units.money_text(totals.gross_exposure),
+        net_exposure=units.money_text(totals.net_exposure),
+    )
+
+
 def pnl(
     account: messages.Account,
-    peak_profit: int,
+    last: messages.Pnl | None,
     positions: Mapping[str, messages.Position],
-    prices: Mapping[str, tuple[Price, Scale]],
+    strategies: StrategyPositions,
+    prices: Prices,
 ) -> messages.Pnl:
-    """The account marked to the market. `prices` holds the price and scale of each symbol in `positions`.
+    """The account marked to the market. `prices` holds the price and scale of each symbol in `positions`; `last` is the
+    account's record before this one.
 
     `last_seq` and `ts_ns` are the largest of all that went in: positions, prices and the account itself."""
     lines: list[ledger.Line] = []
@@ -156,9 +211,8 @@ def pnl(
     last_seq, ts_ns = account.seq, account.ts_ns
     for symbol, held in positions.items():
         price, scale = prices[symbol]
-        cost = money(held.cost)
-        value = ledger.market_value(lots(held.quantity, scale), price.half_ticks, scale.money_per_tick_lot)
-        lines.append(ledger.Line(cost, money(held.realized_pnl), money(held.fees), value))
+        at_mark = line(held, price, scale)
+        lines.append(at_mark)
         marks[symbol] = messages.Mark(
             price=units.average_text(price.half_ticks, 2, scale.tick),
             source=price.source,
@@ -166,12 +220,13 @@ def pnl(
             position_seq=held.last_seq,
             position_index=held.last_index,
             quantity=held.quantity,
-            unrealized_pnl=units.money_text(value - cost),
+            unrealized_pnl=units.money_text(at_mark.value - at_mark.cost),
         )
         last_seq = max(last_seq, price.seq, held.last_seq)
         ts_ns = max(ts_ns, price.ts_ns, held.ts_ns)
     deposits = money(account.deposits)
-    totals = ledger.value_account(deposits, peak_profit, lines)
+    totals = ledger.value_account(deposits, 0 if last is None else peak_profit(last), lines)
+    before = {} if last is None else last.strategies
     return messages.Pnl(
         account=account.account,
         currency=account.currency,
@@ -187,6 +242,7 @@ def pnl(
         marks=marks,
         last_seq=last_seq,
         ts_ns=ts_ns,
+        strategies={name: strategy_pnl(held, prices, before.get(name)) for name, held in strategies.items()},
     )
 
 

@@ -13,7 +13,7 @@ from engine.reference.answers import Refused
 from engine.reference.instruments import Instrument
 from engine.reference.risk import MOST
 from engine.reference.state import State
-from engine.words import ExecType, Reason, SelfTrade, SelfTradeScope, Side
+from engine.words import CostMethod, ExecType, Reason, SelfTrade, SelfTradeScope, Side
 
 MONEY: Final = Fraction(1, 10**6)
 MOST_TICKS: Final = 2**18
@@ -117,6 +117,7 @@ def define_account(state: State, command: DefineAccount) -> None:
         scope=_word(SelfTradeScope, command.self_trade_scope, "self_trade_scope"),
         firm=command.firm,
     )
+    _word(CostMethod, command.cost_method, "cost_method")
     if all(known.name != command.account for known in state.accounts):
         state.accounts.append(account)
 

@@ -35,9 +35,11 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class AccountState(Struct):
-    """An account's latest positions by symbol, and its record as last published."""
+    """An account's latest positions by symbol, those of its strategies by strategy and symbol, and its record as last
+    published."""
 
     positions: dict[str, messages.Position] = field(default_factory=dict)
+    strategies: dict[str, dict[str, messages.StrategyPosition]] = field(default_factory=dict)
     published: messages.Pnl | None = None
 
 
@@ -96,6 +98,8 @@ class PnlKeeper(Keeper[AccountState]):
         if held is not None and (record.last_seq, record.last_index) <= (held.last_seq, held.last_index):
             return
         account.positions[record.symbol] = record
+        for part in record.strategies:
+            account.strategies.setdefault(part.strategy, {})[record.symbol] = part
         shelf.touched.add(record.account)
         self._note(shelf.partition, record)
 
@@ -147,8 +151,7 @@ class PnlKeeper(Keeper[AccountState]):
             except ValueError as error:
                 log.error("no P&L of %s: the mark of %s cannot be used: %s", reference.account, symbol, error)
                 return
-        peak = 0 if last is None else records.peak_profit(last)
-        record = records.pnl(reference, peak, account.positions, prices)
+        record = records.pnl(reference, last, account.positions, account.strategies, prices)
         if not is_news(last, record):
             return
         self.outbox.send(self.output, reference.account, _encode(record), partition_of(reference.account, self._count))
@@ -162,7 +165,8 @@ class PnlKeeper(Keeper[AccountState]):
         return msgspec.convert(saved, AccountState)
 
     def preserve(self, kept: AccountState) -> dict[str, Any]:
-        return {"positions": msgspec.to_builtins(kept.positions), "published": msgspec.to_builtins(kept.published)}
+        fields: dict[str, Any] = msgspec.to_builtins(kept)
+        return fields
 
     def recall(self, shelves: dict[int, Shelf[AccountState]], message: Message) -> None:
         record = _pnl.decode(message.value() or b"")

@@ -16,7 +16,7 @@ from streams.agents.keeper import Keeper, Shelf
 from streams.marks import Follower
 from streams.outbox import Outbox
 
-INSTRUMENT_WAIT_S: Final = 10.0
+REFERENCE_WAIT_S: Final = 10.0
 
 _fills: Final = msgspec.json.Decoder(messages.Fill)
 _positions: Final = msgspec.json.Decoder(messages.Position)
@@ -24,7 +24,8 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class PositionKeeper(Keeper[ledger.Holding]):
-    """Holds the positions of the assigned partitions of `fills`, by `account|symbol`."""
+    """Holds the positions of the assigned partitions of `fills`, by `account|symbol`, and the part of each that a
+    strategy tag has traded, by `account|symbol|strategy`."""
 
     agent: ClassVar[str] = "positions"
     source: ClassVar[str] = topics.FILLS.name
@@ -41,25 +42,40 @@ class PositionKeeper(Keeper[ledger.Holding]):
         fill = _fills.decode(value)
         scale = self._follower.scales.get(fill.symbol)
         if scale is None:
-            scale = await asyncio.to_thread(self._follower.scale, fill.symbol, INSTRUMENT_WAIT_S)
+            scale = await asyncio.to_thread(self._follower.scale, fill.symbol, REFERENCE_WAIT_S)
             if scale is None:
                 raise records.Unusable(words.Reason.UNKNOWN_SYMBOL, "symbol", f"there is no instrument {fill.symbol}")
+        method = self._follower.methods.get(fill.account)
+        if method is None:
+            method = await asyncio.to_thread(self._follower.method, fill.account, REFERENCE_WAIT_S)
+            if method is None:
+                raise records.Unusable(words.Reason.UNKNOWN_ACCOUNT, "account", f"there is no account {fill.account}")
+        apply = ledger.APPLY[method]
+        execution = records.execution(fill, scale)
         key = f"{fill.account}|{fill.symbol}"
         before = shelf.states.get(key, ledger.FLAT)
-        after = ledger.apply(before, records.execution(fill, scale), scale.money_per_tick_lot)
+        after = apply(before, execution, scale.money_per_tick_lot)
         if after is before:
             return
         shelf.states[key] = after
         shelf.touched.add(key)
+        strategies: list[messages.StrategyPosition] = []
+        if fill.strategy is not None:
+            part_key = f"{key}|{fill.strategy}"
+            part = apply(shelf.states.get(part_key, ledger.FLAT), execution, scale.money_per_tick_lot)
+            shelf.states[part_key] = part
+            shelf.touched.add(part_key)
+            strategies.append(records.strategy_position(fill.strategy, part, scale))
         if (after.last_seq, after.last_index) > self._published.get(key, (0, -1)):
-            record = records.position(fill.account, fill.symbol, after, scale)
+            record = records.position(fill.account, fill.symbol, after, scale, strategies)
             self.outbox.send(self.output, key, _encode(record), partition_of(fill.account, self._count))
 
     def restore(self, saved: dict[str, Any]) -> ledger.Holding:
         return msgspec.convert(saved, ledger.Holding)
 
     def preserve(self, kept: ledger.Holding) -> dict[str, Any]:
-        return msgspec.structs.asdict(kept)
+        fields = msgspec.structs.asdict(kept)
+        return fields | {"layers": msgspec.to_builtins(kept.layers)}
 
     def recall(self, shelves: dict[int, Shelf[ledger.Holding]], message: Message) -> None:
         record = _positions.decode(message.value() or b"")

@@ -21,6 +21,9 @@ INSTRUMENTS = {
     "EURUSD": ("0.00001", "1000", 108_000),
 }
 SCALES = {symbol: Scale(Decimal(tick), Decimal(lot)) for symbol, (tick, lot, _) in INSTRUMENTS.items()}
+METHODS = ("average", "fifo")
+"""Of the accounts in turn."""
+STRATEGIES = ("maker", "momentum", None)
 START_NS = 1_750_000_000_000_000_000
 Record = tuple[str, str, Any]
 """Topic, key, message."""
@@ -63,6 +66,7 @@ def accounts(count: int) -> Iterator[Record]:
                 account_id=number,
                 currency="USD",
                 deposits="1000000.00",
+                cost_method=METHODS[number % 2],
                 seq=seq,
                 ts_ns=START_NS + seq,
             ),
@@ -131,7 +135,7 @@ class Market:
                         liquidity=liquidity,
                         order_id=str(seq - (liquidity == "maker")),
                         client_order_id=f"c{seq}-{liquidity}",
-                        strategy=None,
+                        strategy=draw.choice(STRATEGIES),
                     ),
                 )
                 index += 1
@@ -177,7 +181,13 @@ def changed_account(name: str, deposits: str) -> Record:
     """The account's record after a deposit."""
     number = int(name.rsplit("-", 1)[1]) + 1
     account = messages.Account(
-        account=name, account_id=number, currency="USD", deposits=deposits, seq=900, ts_ns=START_NS + 900
+        account=name,
+        account_id=number,
+        currency="USD",
+        deposits=deposits,
+        cost_method=METHODS[number % 2],
+        seq=900,
+        ts_ns=START_NS + 900,
     )
     return topics.ACCOUNTS.name, name, account
 

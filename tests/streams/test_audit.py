@@ -51,13 +51,13 @@ def keep_books(market: list[flow.Record]) -> Topics:
     prices: dict[str, records.Price] = {}
     mids: dict[str, records.Price | None] = {}
     accounts: dict[str, messages.Account] = {}
-    peaks: defaultdict[str, int] = defaultdict(int)
+    strategies: defaultdict[str, dict[str, dict[str, messages.StrategyPosition]]] = defaultdict(dict)
+    published: dict[str, messages.Pnl] = {}
 
     def publish_pnl(name: str) -> None:
         marks = {symbol: (mids.get(symbol) or prices[symbol], flow.SCALES[symbol]) for symbol in latest[name]}
-        record = records.pnl(accounts[name], peaks[name], latest[name], marks)
-        peaks[name] = records.peak_profit(record)
-        written["pnl"].append(record)
+        published[name] = records.pnl(accounts[name], published.get(name), latest[name], strategies[name], marks)
+        written["pnl"].append(published[name])
 
     for number, (topic, _, record) in enumerate(market):
         written[topic].append(record)
@@ -76,9 +76,17 @@ def keep_books(market: list[flow.Record]) -> Topics:
             key, scale = (record.account, record.symbol), flow.SCALES[record.symbol]
             before = holdings.get(key, ledger.FLAT)
             execution = records.execution(record, scale)
-            holdings[key] = after = ledger.apply(before, execution, scale.money_per_tick_lot)
+            apply = getattr(ledger, "apply" if accounts[record.account].cost_method == "average" else "apply_fifo")
+            holdings[key] = after = apply(before, execution, scale.money_per_tick_lot)
             if after is not before:
-                latest[record.account][record.symbol] = records.position(*key, after, scale)
+                parts = []
+                if record.strategy is not None:
+                    part_key = (f"{record.account}|{record.strategy}", record.symbol)
+                    part = apply(holdings.get(part_key, ledger.FLAT), execution, scale.money_per_tick_lot)
+                    holdings[part_key] = part
+                    parts.append(records.strategy_position(record.strategy, part, scale))
+                    strategies[record.account].setdefault(record.strategy, {})[record.symbol] = parts[0]
+                latest[record.account][record.symbol] = records.position(*key, after, scale, parts)
                 written["positions"].append(latest[record.account][record.symbol])
         if number % 7 == 0 and topic == "trades":
             publish_pnl(flow.account_names(8)[number % 8])
@@ -210,12 +218,19 @@ def peak_from_zero(deposits: int, peak_profit: int, lines: Any) -> ledger.Totals
     return SOUND_VALUE(deposits, 0, lines)
 
 
+def newest_first(layers: tuple[ledger.Layer, ...], lots: int) -> tuple[tuple[ledger.Layer, ...], int]:
+    kept, released = SOUND_CLOSE(layers[::-1], lots)
+    return kept[::-1], released
+
+
 SOUND_VALUE = ledger.value_account
+SOUND_CLOSE = ledger._close_oldest
 
 MUTATIONS: list[tuple[str, Callable[..., Any], str]] = [
     ("is_applied", without_guard, "comes after that of"),
     ("relief", relief_rounded_down, "cost is"),
     ("market_value", value_rounded_up, "unrealized_pnl of"),
+    ("_close_oldest", newest_first, "cost is"),
     ("value_account", peak_from_zero, "peak_equity is"),
 ]
 
@@ -257,6 +272,28 @@ def move_average(books: Topics) -> None:
 
 def move_quantity(books: Topics) -> None:
     replace(books, "positions", 50, quantity="12345")
+
+
+def move_strategy(books: Topics) -> None:
+    at = next(n for n, record in enumerate(books["positions"]) if record.strategies)
+    part = msgspec.structs.replace(books["positions"][at].strategies[0], cost="777.00")
+    replace(books, "positions", at, strategies=[part])
+
+
+def forget_strategy(books: Topics) -> None:
+    replace(
+        books,
+        "positions",
+        next(n for n, record in enumerate(books["positions"]) if record.strategies),
+        strategies=[],
+    )
+
+
+def move_strategy_profit(books: Topics) -> None:
+    record = books["pnl"][-1]
+    tag, part = next(iter(record.strategies.items()))
+    wrong = msgspec.structs.replace(part, drawdown="-1.00")
+    replace(books, "pnl", -1, strategies={**record.strategies, tag: wrong})
 
 
 def invent_position(books: Topics) -> None:
@@ -323,6 +360,9 @@ TAMPERINGS: list[tuple[Callable[[Topics], None], str]] = [
     (move_average, "average_price is"),
     (move_quantity, "quantity is 12345"),
     (invent_position, "there is no such fill"),
+    (move_strategy, "(strategy "),
+    (forget_strategy, "strategies are []"),
+    (move_strategy_profit, "drawdown is -1"),
     (spoil_position, "cannot be read"),
     (move_equity, "equity is"),
     (name_another_fill, "does not come next"),

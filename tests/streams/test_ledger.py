@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import defaultdict, deque
 from fractions import Fraction
 
 import pytest
@@ -17,12 +17,17 @@ UNIT = 10_000
 """Money units of a tick × lot: a tick of 0.01 and a lot of 1."""
 
 
-def run(fills: list[tuple[int, int]], start: Holding = FLAT, fee: int = 0, unit: int = UNIT) -> Holding:
+METHODS = ("average", "fifo")
+
+
+def run(
+    fills: list[tuple[int, int]], start: Holding = FLAT, fee: int = 0, unit: int = UNIT, method: str = "average"
+) -> Holding:
     """Applies (lots, ticks) in order."""
     holding = start
     for number, (lots, ticks) in enumerate(fills, 1):
         execution = Execution(start.last_seq + number, 0, lots, ticks, fee, start.last_seq + number)
-        holding = ledger.apply(holding, execution, unit)
+        holding = ledger.APPLY[method](holding, execution, unit)
     return holding
 
 
@@ -47,6 +52,29 @@ def test_a_position_long_short_and_through_zero(
     holding = run(fills)
     assert (holding.quantity, holding.cost, holding.realized) == (quantity, cost * 10**6, realized * 10**6)
     assert holding.bought - holding.sold == quantity
+
+
+FIFO_CASES = [
+    # fills (lots at ticks),                 quantity, cost in dollars, realized in dollars
+    ([(10, 100_00), (10, 110_00), (-10, 120_00)], 10, 1100, 200),
+    ([(10, 100_00), (10, 110_00), (-15, 120_00)], 5, 550, 250),
+    ([(10, 100_00), (10, 110_00), (-25, 120_00)], -5, -600, 300),
+    ([(-10, 100_00), (-10, 110_00), (10, 90_00)], -10, -1100, 100),
+    ([(-10, 100_00), (-10, 110_00), (25, 90_00)], 5, 450, 300),
+    ([(5, 100_00), (5, 110_00), (-5, 110_00), (5, 120_00), (-5, 120_00)], 5, 600, 100),
+]
+
+
+@pytest.mark.parametrize(("fills", "quantity", "cost", "realized"), FIFO_CASES)
+def test_first_in_first_out(fills: list[tuple[int, int]], quantity: int, cost: int, realized: int) -> None:
+    holding = run(fills, method="fifo")
+    assert (holding.quantity, holding.cost, holding.realized) == (quantity, cost * 10**6, realized * 10**6)
+
+
+def test_layers_are_whole_fills_at_other_prices() -> None:
+    holding = run([(3, 100), (4, 100), (-2, 120), (1, 101), (2, 101), (5, 100)], method="fifo")
+    assert [(layer.lots - layer.closed, layer.ticks) for layer in holding.layers] == [(5, 100), (3, 101), (5, 100)]
+    assert run([(3, 100), (4, 101), (-7, 120)], method="fifo").layers == ()
 
 
 def test_reductions_leave_the_base_price_and_round_the_cost_half_to_even() -> None:
@@ -117,9 +145,42 @@ def test_an_exact_twin_agrees_to_one_unit_for_each_increase(fills: list[tuple[in
         )
 
 
-@given(sequences, units, st.randoms(use_true_random=False))
+class FifoTwin:
+    """Every lot a piece of its own, by fractions."""
+
+    def __init__(self) -> None:
+        self.open: deque[tuple[int, Fraction]] = deque()
+        """(+1 or −1, price), oldest first."""
+        self.realized = Fraction(0)
+
+    def apply(self, lots: int, price: Fraction) -> None:
+        sign = 1 if lots > 0 else -1
+        for _ in range(abs(lots)):
+            if self.open and self.open[0][0] != sign:
+                held, paid = self.open.popleft()
+                self.realized += held * (price - paid)
+            else:
+                self.open.append((sign, price))
+
+    @property
+    def cost(self) -> Fraction:
+        return sum((sign * price for sign, price in self.open), Fraction(0))
+
+
+@given(st.lists(st.tuples(st.integers(-30, 30).filter(bool), prices), min_size=1, max_size=25), units)
+def test_lot_by_lot_gives_the_same_first_in_first_out(fills: list[tuple[int, int]], unit: int) -> None:
+    holding, twin = FLAT, FifoTwin()
+    for seq, (lots, ticks) in enumerate(fills, 1):
+        holding = ledger.apply_fifo(holding, Execution(seq, 0, lots, ticks, 0, seq), unit)
+        twin.apply(lots, Fraction(ticks * unit))
+        assert (holding.cost, holding.realized) == (twin.cost, twin.realized)
+        assert holding.quantity == sum(sign for sign, _ in twin.open)
+        assert sum(layer.lots - layer.closed for layer in holding.layers) == abs(holding.quantity)
+
+
+@given(sequences, units, st.sampled_from(METHODS), st.randoms(use_true_random=False))
 def test_any_split_of_the_fills_gives_the_same_position(
-    fills: list[tuple[int, int]], unit: int, draw: random.Random
+    fills: list[tuple[int, int]], unit: int, method: str, draw: random.Random
 ) -> None:
     pieces: list[tuple[int, int]] = []
     for lots, ticks in fills:
@@ -128,8 +189,8 @@ def test_any_split_of_the_fills_gives_the_same_position(
             piece = draw.randint(1, left)
             left -= piece
             pieces.append((piece if lots > 0 else -piece, ticks))
-    whole, split = run(fills, unit=unit), run(pieces, unit=unit)
-    for name in ("quantity", "cost", "realized", "bought", "sold", "base_cost", "base_quantity", "closed"):
+    whole, split = run(fills, unit=unit, method=method), run(pieces, unit=unit, method=method)
+    for name in ("quantity", "cost", "realized", "bought", "sold", "base_cost", "base_quantity", "closed", "layers"):
         assert getattr(whole, name) == getattr(split, name), name
 
 
@@ -147,8 +208,9 @@ def test_trades_conserve_quantity_and_cash_over_all_accounts(
     books: defaultdict[int, Holding] = defaultdict(lambda: FLAT)
     fees = 0
     for seq, (buyer, seller, lots, ticks, fee) in enumerate(trades, 1):
-        books[buyer] = ledger.apply(books[buyer], Execution(seq, 1, lots, ticks, fee, seq), unit)
-        books[seller] = ledger.apply(books[seller], Execution(seq, 2, -lots, ticks, -fee, seq), unit)
+        for index, account, signed, charged in ((1, buyer, lots, fee), (2, seller, -lots, -fee)):
+            apply = ledger.APPLY[METHODS[account % 2]]
+            books[account] = apply(books[account], Execution(seq, index, signed, ticks, charged, seq), unit)
         fees += fee - fee
     assert sum(holding.quantity for holding in books.values()) == 0
     # Cash that has flowed is realized profit less what the open position has cost.
@@ -162,13 +224,13 @@ def test_trades_conserve_quantity_and_cash_over_all_accounts(
     assert sum(line.realized + line.value - line.cost for line in values) == 0
 
 
-@given(sequences, units)
-def test_a_repeated_log_changes_nothing(fills: list[tuple[int, int]], unit: int) -> None:
-    once = run(fills, unit=unit)
+@given(sequences, units, st.sampled_from(METHODS))
+def test_a_repeated_log_changes_nothing(fills: list[tuple[int, int]], unit: int, method: str) -> None:
+    once = run(fills, unit=unit, method=method)
     executions = [Execution(seq, 0, lots, ticks, 0, seq) for seq, (lots, ticks) in enumerate(fills, 1)]
     holding = once
     for execution in executions:
-        holding = ledger.apply(holding, execution, unit)
+        holding = ledger.APPLY[method](holding, execution, unit)
     assert holding is once
 
 

@@ -17,7 +17,7 @@ from streams.records import Price
 
 CENT = Scale(Decimal("0.01"), Decimal(1))
 HOLDING = ledger.apply(ledger.FLAT, ledger.Execution(5, 1, 10, 10_000, 0, 50), CENT.money_per_tick_lot)
-HELD = records.position("alice", "AAPL", HOLDING, CENT)
+HELD = records.position("alice", "AAPL", HOLDING, CENT, [])
 BOTH = TopOfBook("100.00", "100.01", 9, 90)
 NO_BID = TopOfBook(None, "100.01", 9, 90)
 NO_ASK = TopOfBook("100.00", None, 9, 90)
@@ -55,7 +55,8 @@ ACCOUNT = messages.Account(account="alice", account_id=1, currency="USD", deposi
 
 
 def record(held: messages.Position = HELD, price: Price = CASES[0][2], **account: Any) -> messages.Pnl:
-    return records.pnl(msgspec.structs.replace(ACCOUNT, **account), 0, {"AAPL": held}, {"AAPL": (price, CENT)})
+    reference = msgspec.structs.replace(ACCOUNT, **account)
+    return records.pnl(reference, None, {"AAPL": held}, {}, {"AAPL": (price, CENT)})
 
 
 FLAT = msgspec.structs.replace(HELD, quantity="0", cost="0.00", average_price=None)

@@ -65,7 +65,7 @@ def test_a_position_as_published() -> None:
     holding = ledger.FLAT
     for seq, (lots, ticks) in enumerate([(2, 10_000), (1, 10_100), (-1, 10_200)], 1):
         holding = ledger.apply(holding, ledger.Execution(seq, 0, lots, ticks, 7, seq), CENT.money_per_tick_lot)
-    record = records.position("alice", "AAPL", holding, CENT)
+    record = records.position("alice", "AAPL", holding, CENT, [])
     assert msgspec.structs.asdict(record) == {
         "v": 1,
         "account": "alice",
@@ -81,6 +81,7 @@ def test_a_position_as_published() -> None:
         "last_seq": 3,
         "last_index": 0,
         "ts_ns": 3,
+        "strategies": [],
     }
 
 
@@ -91,8 +92,10 @@ def test_a_flat_position_has_no_average_price() -> None:
 def test_an_account_as_published() -> None:
     account = messages.Account(account="alice", account_id=1, currency="USD", deposits="1000.00", seq=2, ts_ns=2)
     holding = ledger.apply(ledger.FLAT, ledger.Execution(5, 1, 10, 10_000, 1_000_000, 5), CENT.money_per_tick_lot)
-    held = records.position("alice", "AAPL", holding, CENT)
-    record = records.pnl(account, 0, {"AAPL": held}, {"AAPL": (records.Price(20_001, "mid", 9, 8), CENT)})
+    part = records.strategy_position("maker", holding, CENT)
+    held = records.position("alice", "AAPL", holding, CENT, [part])
+    prices = {"AAPL": (records.Price(20_001, "mid", 9, 8), CENT)}
+    record = records.pnl(account, None, {"AAPL": held}, {"maker": {"AAPL": part}}, prices)
     assert record.marks["AAPL"] == messages.Mark(
         price="100.005",
         source="mid",
@@ -105,3 +108,21 @@ def test_an_account_as_published() -> None:
     assert (record.equity, record.fees, record.peak_equity, record.drawdown) == ("999.05", "1.00", "1000.00", "0.95")
     assert (record.gross_exposure, record.net_exposure, record.last_seq, record.ts_ns) == ("1000.05", "1000.05", 9, 8)
     assert records.peak_profit(record) == 0
+    assert record.strategies["maker"] == messages.StrategyPnl(
+        realized_pnl="0.00",
+        unrealized_pnl="0.05",
+        fees="1.00",
+        profit="-0.95",
+        peak_profit="0.00",
+        drawdown="0.95",
+        gross_exposure="1000.05",
+        net_exposure="1000.05",
+    )
+
+
+def test_a_strategy_keeps_the_peak_of_what_was_published() -> None:
+    holding = ledger.apply(ledger.FLAT, ledger.Execution(5, 1, 10, 10_000, 0, 5), CENT.money_per_tick_lot)
+    held = {"AAPL": records.strategy_position("maker", holding, CENT)}
+    up = records.strategy_pnl(held, {"AAPL": (records.Price(20_200, "mid", 9, 8), CENT)}, None)
+    down = records.strategy_pnl(held, {"AAPL": (records.Price(20_000, "mid", 9, 8), CENT)}, up)
+    assert (up.peak_profit, down.profit, down.peak_profit, down.drawdown) == ("10.00", "0.00", "10.00", "10.00")

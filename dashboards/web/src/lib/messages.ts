@@ -357,7 +357,8 @@ export interface Book {
 
 /** Topic `positions`: an account's position in one symbol after the fill (`last_seq`, `last_index`).
  * 
- * `quantity` is signed. `average_price` is null when flat. `realized_pnl` does not hold the fees. */
+ * `quantity` is signed. `average_price` is null when flat. `realized_pnl` does not hold the fees. `strategies` are
+ * those whose own position this record changes. */
 export interface Position {
   v: number;
   account: string;
@@ -373,6 +374,7 @@ export interface Position {
   last_seq: number;
   last_index: number;
   ts_ns: NanosecondText;
+  strategies: readonly StrategyPosition[];
 }
 
 /** The price that a position was valued at: `source` is `mid` or `last`, `seq` that of the book or trade, and
@@ -404,6 +406,7 @@ export interface Pnl {
   marks: Readonly<Record<string, Mark>>;
   last_seq: number;
   ts_ns: NanosecondText;
+  strategies: Readonly<Record<string, StrategyPnl>>;
 }
 
 /** Topic `instruments` (compact): reference data, as the engine holds it. */
@@ -453,6 +456,7 @@ export interface Account {
   taker_fee_ppm: number | null;
   killed: boolean;
   limits: readonly SymbolLimits[];
+  cost_method: string;
   seq: number;
   ts_ns: NanosecondText;
 }
