@@ -11,7 +11,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 
 .DEFAULT_GOAL := help
 .PHONY: help up detach down status test test-unit test-integration test-web test-browser faults simulate fuzz lint format \
-	docs lock clean
+	docs lock wheel clean
 
 # How long the long suites run; CI gives smaller numbers.
 KILLS ?= 20
@@ -77,6 +77,12 @@ lock: $(VENV)/.dev ## resolve all dependencies anew: requirements*.txt and infra
 	@$(BIN)/uv pip compile $(LOCK) requirements.in --output-file requirements.txt
 	@$(BIN)/uv pip compile $(LOCK) --constraint requirements.txt requirements-dev.in --output-file requirements-dev.txt
 	@$(BIN)/python -m infra.jars
+
+wheel: $(VENV)/.dev ## build dist/hft-VERSION.whl, the page inside
+	@$(BIN)/python -m infra.node build
+	@rm -rf build dist
+	@$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist
 
 clean: ## remove the virtual environment and all that was built; the state in ./var stays
 	@rm -rf $(VENV) build *.egg-info dashboards/web/node_modules dashboards/web/dist

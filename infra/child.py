@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from infra import services
+from infra import notify, services
 from infra.errors import OperatorError
 from infra.settings import Settings
 
@@ -27,6 +27,7 @@ def run(name: str, settings: Settings, ready_file: Path | None) -> int:
         log.info("ready")
         if ready_file is not None:
             ready_file.touch()
+        notify.ready()
 
     try:
         services.run(name, settings, ready)

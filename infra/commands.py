@@ -90,6 +90,23 @@ def run(name: str, ready_file: Path | None) -> None:
 
 
 @hft.command()
+def setup() -> None:
+    """Prepare your own Kafka, Postgres and Redis: topics, schema, secret. `hft up` does this by itself."""
+    from infra.setup import setup as prepare
+
+    prepare(load(), click.echo)
+
+
+@hft.command()
+@click.argument("server", type=click.Choice(["kafka"]))
+def serve(server: str) -> None:
+    """Be an embedded SERVER in the foreground, for a supervisor such as systemd."""
+    from infra.serve import serve_kafka
+
+    serve_kafka(load())
+
+
+@hft.command()
 @click.option("--account", "accounts", multiple=True, required=True, help="An account it may act for; repeat for more.")
 @click.option("--role", default="trader", show_default=True, help="viewer, trader, risk, admin or service.")
 @click.option("--name", default="token", show_default=True, help="Who is named as the actor of its orders.")

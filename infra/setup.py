@@ -1,0 +1,36 @@
+"""`hft setup`: what services need before they start, where `hft up` does not start them: topics, schema, secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from infra import health, kafka
+from infra.errors import OperatorError
+from infra.folders import folders
+from infra.migrations import migrate
+from infra.secrets import jwt_secret
+from infra.settings import Settings
+
+
+def setup(settings: Settings, say: Callable[[str], None]) -> None:
+    """Waits for your Kafka, Postgres and Redis, then creates what is missing; doing it again changes nothing.
+
+    Raises `OperatorError` where a server is not named, does not answer, or refuses."""
+    for value, variable in (
+        (settings.kafka_bootstrap, "HFT_KAFKA_BOOTSTRAP"),
+        (settings.postgres_dsn, "HFT_POSTGRES_DSN"),
+        (settings.redis_url, "HFT_REDIS_URL"),
+    ):
+        if not value:
+            raise OperatorError(f"{variable} is not set: hft setup is for servers of your own")
+    where = folders(settings.var)
+    where.create()
+    jwt_secret(settings.jwt_secret, where.secrets, create=True)
+    health.require_kafka(settings.kafka_bootstrap)
+    created = kafka.create_topics(settings.bootstrap, settings.partitions, settings.replication_factor)
+    say(f"topics: {created} created" if created else "topics: all there")
+    health.require_postgres(settings.postgres_dsn)
+    schema = migrate(settings.dsn)
+    say(f"schema: {schema.applied} migrations applied, version {schema.version}; {schema.kind}")
+    health.require_redis(settings.redis_url)
+    say("Redis: answers")
