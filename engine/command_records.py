@@ -3,6 +3,7 @@ sent, and what the engine stamped. An administrative command's record is in `pub
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -29,6 +30,19 @@ from engine.texts import (
 from engine.words import LIST_SHIFT, CommandType, Flag
 
 LIST_MASK: Final = 3
+LIST_FLAGS: Final = LIST_MASK << LIST_SHIFT
+FLAGS: Final = int(Flag.POST_ONLY | Flag.REDUCE_ONLY | Flag.TRAIL_PERCENT | Flag.DISCONNECTED) | LIST_FLAGS
+LARGEST_WORDS: Final = {
+    name: max(words)
+    for name, words in (
+        ("side", SIDES),
+        ("order_type", ORDER_TYPES),
+        ("time_in_force", TIMES),
+        ("self_trade_prevention", SELF_TRADES),
+        ("durability", DURABILITIES),
+        ("source", SOURCES),
+    )
+}
 NOT_FROM_KAFKA: Final = -1
 
 Column = Callable[[NDArray[Any]], Iterable[Any]]
@@ -43,12 +57,28 @@ def _as_they_are(column: NDArray[Any]) -> list[Any]:
 class CommandReporter:
     """Makes records out of COMMAND rows, column by column."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, *, epoch: int = 1) -> None:
+        """`epoch`: the one that the records carry."""
+        self._core = core
         self._names = Names(core)
+        self._epoch = epoch
+
+    def _unsaid(self, commands: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which commands hold a number that stands for nothing, so that their fields do not tell it."""
+        flags, new = commands["flags"], commands["type"] == int(CommandType.NEW)
+        found: NDArray[np.bool_] = (flags & ~np.uint8(FLAGS) != 0) | (~new & (flags & LIST_FLAGS != 0))
+        found |= (flags & int(Flag.TRAIL_PERCENT) != 0) & (commands["trail"] == 0)
+        found |= commands["account"] > len(self._core.accounts)
+        found |= commands["instrument"] > len(self._core.instruments)
+        for name, largest in LARGEST_WORDS.items():
+            found |= commands[name] > largest
+        return found
 
     def records(self, commands: NDArray[Any]) -> list[SequencedCommand]:
         kinds = [COMMANDS[kind] for kind in commands["type"].tolist()]
         places = zip(commands["source_partition"].tolist(), commands["source_offset"].tolist(), strict=True)
+        unsaid = set(np.flatnonzero(self._unsaid(commands)).tolist())
+        epoch = self._epoch
         return [
             SequencedCommand(
                 seq=seq,
@@ -59,8 +89,11 @@ class CommandReporter:
                 command=fields,
                 source_partition=partition if partition > NOT_FROM_KAFKA else None,
                 source_offset=offset if partition > NOT_FROM_KAFKA else None,
+                epoch=epoch,
+                record=base64.b64encode(commands[row].tobytes()).decode() if row in unsaid else None,
             )
-            for seq, ts_ns, source, actor, kind, fields, (partition, offset) in zip(
+            for row, seq, ts_ns, source, actor, kind, fields, (partition, offset) in zip(
+                range(len(commands)),
                 commands["seq"].tolist(),
                 commands["ts_ns"].tolist(),
                 commands["source"].tolist(),

@@ -328,6 +328,10 @@ class SequencedCommand(Record, kw_only=True, frozen=True):
     command: dict[str, Any]
     source_partition: int | None = None
     source_offset: int | None = None
+    epoch: int = 1
+    """Of the engine that sequenced it: one that takes over begins a higher one."""
+    record: str | None = None
+    """Base64 of the binary record, where `command` cannot say all of it (a number that stands for nothing)."""
 
 
 class OrderEvent(Record, kw_only=True, frozen=True):
@@ -606,6 +610,23 @@ class LedgerState(Record, kw_only=True, frozen=True):
     key: str
     next_offset: int
     state: dict[str, Any]
+
+
+class StateHash(Record, kw_only=True, frozen=True):
+    """Topic `state-hashes`: what a topic, or the engine, stood at (docs/replay.md).
+
+    `kind` is `records`: `hashes` has the hash over all records of each partition before its offset in `offsets`. Or it
+    is `engine`: the one hash is that of the engine's state after command `seq`, the last one before the offset."""
+
+    topic: str
+    kind: str
+    offsets: list[int]
+    hashes: list[str]
+    seq: int | None = None
+    max_orders: int | None = None
+    """Room for working orders in the engine: which orders find room is part of what happened."""
+    ts_ns: int
+    """Of the last record or command that is in it."""
 
 
 class DeadLetter(Record, kw_only=True, frozen=True):

@@ -13,42 +13,24 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from confluent_kafka import KafkaError, Message, Producer
-from numpy.typing import NDArray
 
 from engine import snapshot
-from engine.command_records import CommandReporter
 from engine.core import Core
 from engine.deliveries import Deliveries, Pending
 from engine.journal_reader import Reader, command_time, runs
-from engine.messages import (
-    AdministrativeEntry,
-    DeadLetter,
-    DefineAccount,
-    DefineInstrument,
-    Deposit,
-    Fees,
-    Halt,
-    Kill,
-    Limits,
-    Refused,
-    Resume,
-    SequencedCommand,
-    SetPhase,
-    Unreadable,
-    as_json,
-)
+from engine.messages import StateHash
 from engine.partitions import partition_of
 from engine.progress import Progress
+from engine.publication import Output, Publication
 from engine.quiet import LIBRDKAFKA
-from engine.records import Reporter, account_record, book_record, instrument_record
-from engine.registry import AccountEntry, InstrumentEntry
+from engine.records import book_record
 from engine.segments import Frame, read_head, segments
 from engine.sequencer import apply_frame
 from engine.tails import Position, Tail, Tails
@@ -60,10 +42,10 @@ from engine.topics import (
     FILLS,
     INSTRUMENTS,
     ORDER_EVENTS,
+    STATE_HASHES,
     TRADES,
     Topic,
 )
-from engine.words import ExecType, Liquidity
 
 log = logging.getLogger(__name__)
 
@@ -78,11 +60,10 @@ WRITTEN: Final = (COMMANDS, ORDER_EVENTS, FILLS, TRADES, INSTRUMENTS, ACCOUNTS, 
 GARBAGE_AFTER: Final = 100_000
 """Objects made between two searches for cycles: records have none, and thousands of them are made at once."""
 
-TRADE: Final = int(ExecType.TRADE)
-PRINT: Final = int(ExecType.PRINT)
-TAKER: Final = int(Liquidity.TAKER)
+HASH_SECONDS: Final = 10.0
+HASH_SHARE: Final = 200
+"""While it hashes the state, nothing is published: at most every 200th part of the time."""
 NOWHERE: Final[Position] = (0, 0)
-COMMANDS_KEY: Final = "0"
 
 encode: Final = msgspec.json.Encoder().encode
 
@@ -112,8 +93,7 @@ class Publisher:
         self._deliveries = Deliveries()
         self._pending = Pending(0)
         self._on_delivery = partial(self._delivered, self._pending)
-        self._reporter = Reporter(self._core)
-        self._commands = CommandReporter(self._core)
+        self._publication = Publication(self._core)
         self._tails = Tails(bootstrap)
         self._producer = Producer(
             {
@@ -131,9 +111,14 @@ class Publisher:
         self._partitions: dict[str, int] = {}
         self._published: dict[tuple[str, int], Position] = {}
         self._caught_up = False
-        self._dirty: dict[int, int] = {}
-        """Instruments whose book changed since it was published → time of the change."""
+        self._dirty: set[int] = set()
+        """Instruments whose book may have changed since it was published."""
+        self._ts_ns = 0
+        """Of the last command."""
         self._book_time = 0.0
+        self._hash_time = time.monotonic() + HASH_SECONDS
+        """When the state is to be hashed next."""
+        self._hashed_seq = 0
         self._away = False
         self._failed: str | None = None
         self.stopped = threading.Event()
@@ -194,7 +179,8 @@ class Publisher:
         if place is not None:
             self._reader = Reader(self._journal, max_orders=self._max_orders, after=place.seq)
             # Their books may have changed after they were published last.
-            self._dirty = {entry.number: place.ts_ns for entry in self._core.instruments}
+            self._dirty = {entry.number for entry in self._core.instruments}
+            self._ts_ns = place.ts_ns
 
     def follow(self) -> bool:
         """Publishes what the journal has gained. Returns whether there was anything."""
@@ -210,6 +196,8 @@ class Publisher:
             if self.stopped.is_set():
                 break
         self._publish_books()
+        if time.monotonic() >= self._hash_time:
+            self._publish_state_hash()
         self._producer.poll(0)
         self._note_progress()
         if self._failed is not None:
@@ -230,84 +218,20 @@ class Publisher:
         if frame.epoch != self._epoch:
             assert self._reader.head is not None
             self._epoch = frame.epoch
-            self._reporter = Reporter(self._core, shard=self._reader.head.shard, epoch=frame.epoch)
+            self._publication = Publication(self._core, shard=self._reader.head.shard, epoch=frame.epoch)
         reports = apply_frame(self._core, frame).reports
         if frame.entry is not None:
-            self._publish_entry(frame.first_seq, frame.entry)
+            self._produce(self._publication.administrative(frame.first_seq, frame.entry))
         else:
             self._publish_commands(frame)
-        self._publish_reports(reports)
+        self._produce(self._publication.reports(reports))
+        self._dirty |= self._publication.take_changed()
+        self._ts_ns = frame.ts_ns
 
     def _publish_commands(self, frame: Frame) -> None:
         assert frame.records is not None
-        if frame.last_seq <= self._published.get((COMMANDS.name, 0), (0, 0))[0]:
-            return
-        for record in self._commands.records(frame.records):
-            self._produce(COMMANDS, COMMANDS_KEY, record, record.seq, 0, partition=0)
-
-    def _publish_reports(self, reports: NDArray[Any]) -> None:
-        changed = dict(zip(reports["instrument"].tolist(), reports["ts_ns"].tolist(), strict=True))
-        self._dirty.update((number, ts_ns) for number, ts_ns in changed.items() if self._is_listed(number))
-        events = self._reporter.order_events(reports)
-        rows = zip(events, reports["match"].tolist(), reports["exec_type"].tolist(), strict=True)
-        for (event, match, kind), liquidity in zip(rows, reports["liquidity"].tolist(), strict=True):
-            seq, index, key = event.seq, event.index, event.symbol or event.account
-            if kind == PRINT:
-                self._produce(TRADES, key, self._reporter.trade(event, match), seq, index)
-                continue
-            self._produce(ORDER_EVENTS, key, event, seq, index)
-            if kind == TRADE:
-                self._produce(FILLS, key, self._reporter.fill(event, match), seq, index)
-                if liquidity == TAKER:
-                    self._produce(TRADES, key, self._reporter.trade(event, match), seq, index)
-
-    def _is_listed(self, number: int) -> bool:
-        return 1 <= number <= len(self._core.instruments)
-
-    def _publish_entry(self, seq: int, entry: AdministrativeEntry) -> None:
-        command = entry.command
-        fields = msgspec.json.decode(as_json(command))
-        kind = fields.pop("type")
-        from_kafka = entry.source_partition >= 0
-        record = SequencedCommand(
-            seq=seq,
-            ts_ns=entry.ts_ns,
-            source=entry.source,
-            actor=entry.actor,
-            type=kind,
-            command=fields,
-            source_partition=entry.source_partition if from_kafka else None,
-            source_offset=entry.source_offset if from_kafka else None,
-        )
-        self._produce(COMMANDS, COMMANDS_KEY, record, seq, 0, partition=0)
-        match command:
-            case DefineInstrument() | SetPhase() | Halt() | Resume():
-                listed = self._core.instruments.find(command.symbol)
-                if listed is not None and (listed.seq == seq or not isinstance(command, DefineInstrument)):
-                    self._publish_instrument(listed, seq, entry.ts_ns)
-            case Kill():
-                for account in self._core.accounts:
-                    self._publish_account(account, seq)
-            case DefineAccount() | Deposit() | Limits() | Fees():
-                found = self._core.accounts.find(command.account)
-                if found is not None:
-                    self._publish_account(found, seq)
-            case Refused():
-                event = self._reporter.refused_event(seq, entry.ts_ns, entry.source, command)
-                self._produce(ORDER_EVENTS, event.symbol or event.account, event, seq, 0)
-            case Unreadable():
-                self._produce(DEAD_LETTERS, command.topic, dead_letter(entry.ts_ns, command), seq, 0, partition=0)
-
-    def _publish_instrument(self, listed: InstrumentEntry, seq: int, ts_ns: int) -> None:
-        """The book follows, whose record carries the phase."""
-        record = instrument_record(self._core, listed)
-        self._produce(INSTRUMENTS, record.symbol, record, seq, 0, partition=0)
-        self._dirty[listed.number] = ts_ns
-
-    def _publish_account(self, account: AccountEntry, seq: int) -> None:
-        """Where this command changed it: `Kill` may change all of them, each with an index of its own."""
-        if account.seq == seq:
-            self._produce(ACCOUNTS, account.account, account_record(account), seq, account.number, partition=0)
+        if frame.last_seq > self._published.get((COMMANDS.name, 0), NOWHERE)[0]:
+            self._produce(self._publication.commands(frame.records))
 
     def _publish_books(self) -> None:
         """At most every BOOK_SECONDS, and only when the whole journal has been read: an old book helps nobody."""
@@ -315,23 +239,42 @@ class Publisher:
         if not self._dirty or not self._caught_up or now - self._book_time < BOOK_SECONDS:
             return
         self._book_time = now
-        for number, ts_ns in self._dirty.items():
-            book = book_record(self._core, number, BOOK_LEVELS, self._core.last_seq, ts_ns)
+        for number in sorted(self._dirty):
+            book = book_record(self._core, number, BOOK_LEVELS, self._core.last_seq, self._ts_ns)
             self._send(BOOKS, book.symbol, encode(book), -1, [], self._note_delivery)
         self._dirty.clear()
 
+    def _publish_state_hash(self) -> None:
+        """What the state has come to, where it is another than that of the last hash; not of what was published
+        before a start."""
+        seq, started = self._core.last_seq, time.monotonic()
+        if seq == self._hashed_seq or seq < self._published.get((COMMANDS.name, 0), NOWHERE)[0]:
+            return
+        record = StateHash(
+            topic=COMMANDS.name,
+            kind="engine",
+            offsets=[seq],
+            hashes=[self._core.state_hash()],
+            seq=seq,
+            max_orders=self._max_orders,
+            ts_ns=self._ts_ns,
+        )
+        self._send(STATE_HASHES, record.topic, encode(record), 0, [], self._note_delivery)
+        self._hashed_seq, now = seq, time.monotonic()
+        self._hash_time = now + max(HASH_SECONDS, HASH_SHARE * (now - started))
+
     # ----------------------------------------------------------------------------------------------- producing
 
-    def _produce(self, topic: Topic, key: str, record: Any, seq: int, index: int, *, partition: int = -1) -> None:
-        """Unless the partition that the key belongs to has it already."""
-        if partition < 0:
-            partition = partition_of(key, self._partitions[topic.name])
-        place, at = (topic.name, partition), (seq, index)
-        if at <= self._published.get(place, NOWHERE):
-            return
-        self._published[place] = at
-        self._pending.records += 1
-        self._send(topic, key, encode(record), partition, [("at", b"%d.%d" % at)], self._on_delivery)
+    def _produce(self, outputs: Iterable[Output]) -> None:
+        """Those that the partition that the key belongs to has not already."""
+        for topic, key, record, at in outputs:
+            partition = 0 if topic.single else partition_of(key, self._partitions[topic.name])
+            place = topic.name, partition
+            if at <= self._published.get(place, NOWHERE):
+                continue
+            self._published[place] = at
+            self._pending.records += 1
+            self._send(topic, key, encode(record), partition, [("at", b"%d.%d" % at)], self._on_delivery)
 
     def _send(
         self,
@@ -376,26 +319,12 @@ class Publisher:
                     log.info("the journal is read up to command %d", self._core.last_seq)
                     ready()
                 time.sleep(IDLE_SECONDS)
+        self._publish_state_hash()
         self._producer.flush(2)
         self._note_progress()
         self._reader.close()
         if self._progress is not None:
             self._progress.close()
-
-
-def dead_letter(ts_ns: int, command: Unreadable) -> DeadLetter:
-    """The record of `dead-letters` for bytes that were no command."""
-    return DeadLetter(
-        topic=command.topic,
-        partition=command.partition,
-        offset=command.offset,
-        ts_ns=ts_ns,
-        reason=command.reason,
-        field=command.field or None,
-        text=command.text,
-        key=command.key,
-        value=command.value,
-    )
 
 
 def run(journal: Path, bootstrap: str, max_orders: int, ready: Callable[[], None], *, cpu: int | None = None) -> None:

@@ -19,21 +19,24 @@ class Topic(NamedTuple):
     single: bool = False
     """One partition only: the records need one order, or are few."""
     retention_ms: int = -1
+    hashed: bool = False
+    """Its partitions' hashes are published in `state-hashes` while it is written."""
 
 
 ORDERS: Final = Topic("orders", messages.OrderCommand, "symbol, or account where there is none")
-COMMANDS: Final = Topic("commands", messages.SequencedCommand, "shard", single=True)
-ORDER_EVENTS: Final = Topic("order-events", messages.OrderEvent, "symbol")
-FILLS: Final = Topic("fills", messages.Fill, "symbol")
-TRADES: Final = Topic("trades", messages.Trade, "symbol")
+COMMANDS: Final = Topic("commands", messages.SequencedCommand, "shard", single=True, hashed=True)
+ORDER_EVENTS: Final = Topic("order-events", messages.OrderEvent, "symbol", hashed=True)
+FILLS: Final = Topic("fills", messages.Fill, "symbol", hashed=True)
+TRADES: Final = Topic("trades", messages.Trade, "symbol", hashed=True)
 BOOKS: Final = Topic("books", messages.Book, "symbol", cleanup="compact")
-POSITIONS: Final = Topic("positions", messages.Position, "account + '|' + symbol; partitioned by account")
-PNL: Final = Topic("pnl", messages.Pnl, "account")
+POSITIONS: Final = Topic("positions", messages.Position, "account + '|' + symbol; partitioned by account", hashed=True)
+PNL: Final = Topic("pnl", messages.Pnl, "account", hashed=True)
 INSTRUMENTS: Final = Topic("instruments", messages.Instrument, "symbol", cleanup="compact", single=True)
 ACCOUNTS: Final = Topic("accounts", messages.Account, "account", cleanup="compact", single=True)
 LEDGER_STATE: Final = Topic(
     "ledger-state", messages.LedgerState, "agent + '|' + partition + '|' + key", cleanup="compact"
 )
+STATE_HASHES: Final = Topic("state-hashes", messages.StateHash, "topic", single=True)
 DEAD_LETTERS: Final = Topic("dead-letters", messages.DeadLetter, "source topic", single=True)
 
 TOPICS: Final[tuple[Topic, ...]] = (
@@ -48,7 +51,10 @@ TOPICS: Final[tuple[Topic, ...]] = (
     INSTRUMENTS,
     ACCOUNTS,
     LEDGER_STATE,
+    STATE_HASHES,
     DEAD_LETTERS,
 )
 
 BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in TOPICS}
+
+HASHED: Final[tuple[Topic, ...]] = tuple(topic for topic in TOPICS if topic.hashed)

@@ -105,7 +105,7 @@ class Launcher:
         self._start_redis()
         self._create_topics()
         self._create_schema()
-        for name in ("engine", "schedule", "publisher", "streams", "sink-postgres", "sink-redis"):
+        for name in ("engine", "schedule", "publisher", "streams", "sink-postgres", "sink-redis", "hashes"):
             self._start_service(name)
         self._build_page()
         self._start_service("gateway")

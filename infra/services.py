@@ -117,6 +117,11 @@ SERVICES: Final[Mapping[str, Service]] = {
         STAGE_STREAMS,
         lambda settings, where: {"bootstrap": settings.bootstrap, "url": settings.redis},
     ),
+    "hashes": Service(
+        "streams.hashes",
+        STAGE_STREAMS,
+        lambda settings, where: {"bootstrap": settings.bootstrap},
+    ),
     "gateway": Service(
         "gateway.app",
         STAGE_GATEWAY,

@@ -31,6 +31,7 @@ NAMES = [
     "streams",
     "sink-postgres",
     "sink-redis",
+    "hashes",
     "gateway",
 ]
 
