@@ -14,7 +14,7 @@ from engine.topics import TOPICS, Topic
 
 EXPECTED = (
     *("orders", "commands", "order-events", "fills", "trades", "books", "positions", "pnl"),
-    *("instruments", "accounts", "ledger-state", "dead-letters"),
+    *("instruments", "accounts", "ledger-state", "state-hashes", "dead-letters"),
 )
 
 
