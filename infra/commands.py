@@ -9,6 +9,8 @@ import click
 
 from infra.administration import COMMANDS
 from infra.bench.command import bench
+from infra.commands_backtest import backtest
+from infra.commands_strategy import strategy
 from infra.doctor.command import doctor
 from infra.errors import OperatorError
 from infra.recorded import audit, replay
@@ -127,5 +129,5 @@ def settings(markdown: bool) -> None:
     click.echo(reference.markdown() if markdown else reference.text(load()), nl=False)
 
 
-for command in (audit, bench, doctor, replay, *COMMANDS):
+for command in (audit, backtest, bench, strategy, doctor, replay, *COMMANDS):
     hft.add_command(command)

@@ -1,0 +1,212 @@
+"""`hft backtest`: a strategy on recorded data, alone, in many variants, or walking forward."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from infra.administration import Amount
+from infra.commands_strategy import pairs
+from infra.errors import OperatorError
+from infra.settings import load
+
+if TYPE_CHECKING:
+    from streams.backtest.bar_data import BarSeries
+    from streams.backtest.bars import Plan
+    from streams.backtest.result import Result
+    from streams.backtest.sweep import Fold, Job, Trial
+    from streams.strategies.instrument import Listed
+
+Progress = Callable[[int, int], None]
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Progress]:
+    """A bar on the terminal, nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """What is wrong with the data or the parameters is said in one line."""
+    from streams.backtest.bar_data import DataError
+    from streams.strategies.catalog import NotFound
+    from streams.strategies.strategy import ParameterError
+
+    try:
+        yield
+    except (DataError, NotFound, ParameterError) as error:
+        raise OperatorError(f"{error}") from None
+
+
+def moment(text: str | None, otherwise: int) -> int:
+    """A date or time of ISO 8601, UTC where it does not say, as nanoseconds."""
+    if text is None:
+        return otherwise
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise OperatorError(f"{text}: write a date or time as 2026-01-31 or 2026-01-31T14:30") from None
+    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()) * 10**9
+
+
+FOREVER_NS = 2**63 - 1
+
+
+@click.command()
+@click.argument("strategy")
+@click.option("--param", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of the strategy; repeat.")
+@click.option("--bars", multiple=True, metavar="[SYMBOL=]FILE", help="Bars in a .csv or .parquet file; repeat.")
+@click.option("--from-postgres", "postgres", multiple=True, metavar="SYMBOL", help="Bars of the trades in Postgres.")
+@click.option("--from-topics", "kafka", multiple=True, metavar="SYMBOL", help="Bars of the trades in Kafka.")
+@click.option("--seconds", type=click.IntRange(min=1), default=60, show_default=True, help="Length of those bars.")
+@click.option("--start", help="From this date or time on, UTC.")
+@click.option("--end", help="Up to this date or time.")
+@click.option("--tick", type=Amount(), help="Tick size of the bars [default: the decimals that prices have].")
+@click.option("--cash", type=Amount(), default="10000", show_default=True, help="What the account begins with.")
+@click.option("--fee-ppm", type=int, help="Fee in millionths of the notional [default: the instrument's].")
+@click.option("--fee-per-unit", type=Amount(), default="0", help="Fee for each unit.")
+@click.option("--slippage", type=click.IntRange(min=0), default=0, show_default=True, help="Ticks, at the market.")
+@click.option("--participation", type=click.FloatRange(min=0, max=1, min_open=True), help="Most of a bar's volume.")
+@click.option("--touch", is_flag=True, help="Limits fill when a bar only touches them.")
+@click.option("--margin", type=Amount(), help="Largest exposure as a multiple of equity [default: not checked].")
+@click.option("--close-out", is_flag=True, help="Close what is held at the open of the last bar.")
+@click.option("--sweep", multiple=True, metavar="NAME=A,B|FIRST:LAST:STEP", help="Try every combination; repeat.")
+@click.option("--walk-forward", type=click.IntRange(min=1), help="With --sweep: choose on the past, judge on the next.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes of a sweep [default: one a processor].")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the result's tables.")
+def backtest(strategy: str, given: tuple[str, ...], out: Path | None, **options: Any) -> None:
+    """Run STRATEGY (a shipped name, or FILE.py) on recorded data."""
+    with in_one_line():
+        data, instruments = bars_of(options)
+        plan = bar_plan(options)
+        _on_bars(strategy, pairs(given), data, instruments, plan, options, out)
+
+
+def bars_of(options: Mapping[str, Any]) -> tuple[list[BarSeries], dict[str, Listed]]:
+    """All bars that were asked for. Raises `DataError`, and `UsageError` where none were."""
+    from streams.backtest.bar_data import DataError, series
+    from streams.backtest.files import named, read_bars
+    from streams.backtest.tape import bars_of as bars_of_tape
+
+    found: list[tuple[BarSeries, Listed]] = []
+    start_ns, end_ns = moment(options["start"], 0), moment(options["end"], FOREVER_NS)
+    for text in options["bars"]:
+        symbol, path = named(text)
+        found.append(read_bars(path, symbol, tick_size=options["tick"]))
+    tapes = []
+    if options["postgres"]:
+        from streams.backtest import database
+
+        tapes.append((options["postgres"], database.trades(load().dsn, options["postgres"], start_ns, end_ns)))
+    if options["kafka"]:
+        from streams.backtest import topics
+
+        tapes.append((options["kafka"], topics.trades(load().bootstrap, options["kafka"], start_ns, end_ns)))
+    for symbols, tape in tapes:
+        tables = bars_of_tape(tape, options["seconds"])
+        for symbol in symbols:
+            if symbol not in tables:
+                raise DataError(f"{symbol}: there are no trades in that time")
+            found.append(series(tables[symbol], symbol, tick_size=options["tick"]))
+    if not found:
+        raise click.UsageError("give data: --bars FILE, --from-postgres SYMBOL or --from-topics SYMBOL")
+    symbols = [one.symbol for one, _ in found]
+    if len(set(symbols)) != len(symbols):
+        raise DataError(f"a symbol is there twice: {', '.join(symbols)}")
+    from streams.backtest.sweep import between
+
+    data = between([one for one, _ in found], start_ns, end_ns)
+    return data, {unit.symbol: unit for _, unit in found}
+
+
+def bar_plan(options: Mapping[str, Any]) -> Plan:
+    from streams.backtest.bar_rules import Rules
+    from streams.backtest.bars import Plan
+    from streams.backtest.fees import Fees
+
+    share = options["participation"]
+    return Plan(
+        rules=Rules(
+            touch=options["touch"],
+            slippage_ticks=options["slippage"],
+            participation=share or 1.0,
+            limit_volume=share is not None,
+        ),
+        fees=Fees(options["fee_ppm"], options["fee_ppm"], per_unit=Decimal(options["fee_per_unit"])),
+        cash=options["cash"],
+        margin_multiple=options["margin"],
+        close_out=options["close_out"],
+    )
+
+
+def _on_bars(
+    strategy: str,
+    given: dict[str, str],
+    data: Sequence[BarSeries],
+    instruments: Mapping[str, Listed],
+    plan: Plan,
+    options: Mapping[str, Any],
+    out: Path | None,
+) -> None:
+    from streams.backtest import bars
+    from streams.backtest.seats import Entrant
+    from streams.backtest.sweep import Job, grid
+    from streams.strategies import catalog
+    from streams.strategies.strategy import parameters
+
+    if options["sweep"]:
+        _sweep(Job(strategy, given, data, instruments, plan), grid(options["sweep"]), options, out)
+        return
+    if options["walk_forward"]:
+        raise click.UsageError("--walk-forward needs --sweep: it chooses among variants")
+    kind = catalog.find(strategy)
+    entrant = Entrant(kind, parameters(kind, given), "strategy")
+    with progress("backtest") as tell:
+        result = bars.run(data, instruments, [entrant], plan, progress=tell)
+    show(result, out)
+
+
+def show(result: Result, out: Path | None) -> None:
+    from streams.backtest.report import text
+
+    click.echo(text(result))
+    if out is not None:
+        result.save(out)
+        click.echo(f"tables in {out}")
+
+
+def _sweep(job: Job, variants: list[dict[str, str]], options: Mapping[str, Any], out: Path | None) -> None:
+    from streams.backtest import sweep
+    from streams.backtest.report import fold_text, sweep_text
+
+    if options["walk_forward"]:
+        with progress("walk forward") as tell:
+            folds: list[Fold] = sweep.walk_forward(
+                job, variants, options["walk_forward"], processes=options["jobs"], progress=tell
+            )
+        click.echo(fold_text(folds, len(variants)))
+        return
+    with progress("sweep") as tell:
+        trials: list[Trial] = sweep.run(job, variants, processes=options["jobs"], progress=tell)
+    click.echo(sweep_text(trials, len(variants)))
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        sweep.table(trials).write_parquet(out / "sweep.parquet")
+        click.echo(f"tables in {out}")
+    sys.stdout.flush()

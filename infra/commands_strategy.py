@@ -1,0 +1,69 @@
+"""`hft strategy`: what there is, what it takes, a new one of your own, and running one live."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from infra.errors import OperatorError
+
+
+def pairs(texts: tuple[str, ...]) -> dict[str, str]:
+    """`k=v` texts of --param. Raises `OperatorError`."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise OperatorError(f"--param {text}: write name=value")
+        found[name] = value
+    return found
+
+
+@click.group()
+def strategy() -> None:
+    """Strategies: list them, make one, run one."""
+
+
+@strategy.command("list")
+def list_strategies() -> None:
+    """Show the strategies that come with the system."""
+    from streams.strategies import catalog
+
+    for name in catalog.SHIPPED:
+        text = catalog.module_text(name).strip().splitlines()[0]
+        click.echo(f"{name:22} {text}")
+
+
+@strategy.command("show")
+@click.argument("name")
+def show(name: str) -> None:
+    """Show the parameters of NAME: a shipped strategy, or FILE.py of yours."""
+    from streams.strategies import catalog
+    from streams.strategies.strategy import parameter_texts
+
+    try:
+        kind = catalog.find(name)
+    except catalog.NotFound as error:
+        raise OperatorError(f"{error}") from None
+    for parameter, kind_text, default in parameter_texts(kind):
+        click.echo(f"{parameter:22} {kind_text:10} {default}")
+
+
+@strategy.command("new")
+@click.argument("name")
+@click.option(
+    "--folder", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Where [default: here]."
+)
+def new(name: str, folder: Path) -> None:
+    """Write a working skeleton NAME.py and its test."""
+    from streams.strategies.scaffold import ScaffoldError, write
+
+    try:
+        files = write(name, folder)
+    except ScaffoldError as error:
+        raise OperatorError(f"{error}") from None
+    for file in files:
+        click.echo(f"wrote {file}")
+    click.echo(f"try it: python -m pytest {files[1]}")
+    click.echo(f"then:   hft backtest {files[0]} --bars SYMBOL=FILE.csv --param symbol=SYMBOL")

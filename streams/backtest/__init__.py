@@ -1,0 +1,1 @@
+"""Backtests: the strategies of `streams.strategies` on recorded data."""

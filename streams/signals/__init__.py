@@ -1,0 +1,1 @@
+"""Signals: the same numbers as Polars expressions for research and incrementally for live use."""

@@ -1,0 +1,1 @@
+"""Strategies: one class, written once, that a backtest, the exchange and a venue drive with the same events."""
