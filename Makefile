@@ -72,6 +72,7 @@ format: $(VENV)/.dev ## let ruff format the code and sort the imports
 docs: $(VENV)/.dev ## write the generated pages of docs/
 	@$(BIN)/hft settings --markdown > docs/settings.md
 	@$(BIN)/python -m infra.schemas
+	@$(BIN)/python -m infra.licences
 
 lock: $(VENV)/.dev ## resolve all dependencies anew: requirements*.txt and infra/kafka.lock
 	@$(BIN)/uv pip compile $(LOCK) requirements.in --output-file requirements.txt
