@@ -10,7 +10,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 	--custom-compile-command "make lock" --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help up detach down status test test-unit test-integration test-web test-browser faults simulate fuzz lint format \
+.PHONY: help up detach down status test test-unit test-integration test-web test-browser test-timescale faults simulate fuzz lint format \
 	docs lock wheel clean
 
 # How long the long suites run; CI gives smaller numbers.
@@ -48,6 +48,12 @@ test-web: $(VENV)/.dev ## the page's own checks and unit tests (TypeScript)
 
 test-browser: $(VENV)/.dev ## the page in Chromium, against the whole system
 	@$(BIN)/python -m pytest -m browser
+
+test-timescale: $(VENV)/.dev ## schema, sink and queries on a real TimescaleDB, which debootstrap makes (root only)
+	@$(BIN)/python -m tests.timescale
+	@$(BIN)/python -m pytest --timescaledb tests/infra/test_migrations.py tests/streams/test_schema.py \
+		tests/streams/test_history.py tests/streams/test_sink_postgres.py tests/streams/test_copy.py \
+		tests/gateway/test_history.py
 
 faults: $(VENV)/.dev ## kill -9 of the real processes under load; KILLS=20, HFT_SEED to repeat a run
 	@KILLS=$(KILLS) $(BIN)/python -m pytest -m faults -s

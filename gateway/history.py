@@ -30,6 +30,8 @@ POSITION: Final = """
     SELECT account, symbol, quantity::text, average_price::text, cost::text, realized_pnl::text, fees::text,
            bought_quantity::text, sold_quantity::text, last_price::text, last_seq, last_index, ts_ns
     FROM positions"""
+POSITION_FIELDS: Final = tuple(name for name in Position.__struct_fields__ if name not in ("v", "strategies"))
+"""In the order of the query. The strategies of a record are those that it changes, which is history."""
 TRADE: Final = """
     SELECT trade_id, seq, index, ts_ns, transact_ns, symbol, price::text, quantity::text, aggressor_side, hidden
     FROM trades"""
@@ -104,7 +106,7 @@ class History:
     async def positions(self, accounts: frozenset[str] | None) -> list[Position]:
         chosen = Conditions(account=accounts)
         rows = await self._database.rows(f"{POSITION} {chosen.where} ORDER BY account, symbol", chosen.values)
-        return [Position(**dict(zip(Position.__struct_fields__[1:], row, strict=True))) for row in rows]
+        return [Position(**dict(zip(POSITION_FIELDS, row, strict=True))) for row in rows]
 
     async def trades(self, symbol: str, limit: int) -> list[Trade]:
         """Newest first."""

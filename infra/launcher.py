@@ -206,7 +206,7 @@ class Launcher:
     def _create_schema(self) -> None:
         self._checkpoint()
         with self._progress.step("schema") as step:
-            schema = migrate(self.settings.dsn)
+            schema = migrate(self.settings.dsn, history_days=self.settings.history_days)
             migrated = f"{schema.applied} migrations applied, " if schema.applied else ""
             step.done(f"{migrated}version {schema.version}; {schema.kind}")
 

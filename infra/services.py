@@ -110,7 +110,11 @@ SERVICES: Final[Mapping[str, Service]] = {
     "sink-postgres": Service(
         "streams.sinks.postgres",
         STAGE_STREAMS,
-        lambda settings, where: {"bootstrap": settings.bootstrap, "dsn": settings.dsn},
+        lambda settings, where: {
+            "bootstrap": settings.bootstrap,
+            "dsn": settings.dsn,
+            "history_days": settings.history_days,
+        },
     ),
     "sink-redis": Service(
         "streams.sinks.redis",

@@ -8,12 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from infra.errors import OperatorError
 
 PREFIX: Final = "HFT_"
+AGGREGATES_LOOK_BACK_DAYS: Final = 7
+"""Of the policies in infra/schema/timescaledb/community.sql: rows must not go before they are counted for good."""
 
 
 class Settings(BaseSettings):
@@ -51,6 +53,13 @@ class Settings(BaseSettings):
 
     partitions: int = Field(4, ge=1, description="Partitions of every keyed topic, at its creation.")
     replication_factor: int = Field(1, ge=1, description="Copies of every topic's partitions, at its creation.")
+
+    history_days: int = Field(
+        0,
+        ge=0,
+        description="Days after which executions, trades, order events, positions and P&L leave Postgres; 0: never. "
+        "Otherwise more than 7, which is what continuous aggregates look back.",
+    )
 
     instruments: Path = Field(
         Path(__file__).parent / "instruments.toml", description="TOML file of the instruments to trade."
@@ -91,6 +100,13 @@ class Settings(BaseSettings):
     token_minutes: int = Field(720, ge=1, description="How long a token is valid.")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What the processes log.")
+
+    @field_validator("history_days")
+    @classmethod
+    def _longer_than_aggregates(cls, days: int) -> int:
+        if 0 < days <= AGGREGATES_LOOK_BACK_DAYS:
+            raise ValueError(f"must be 0 or more than {AGGREGATES_LOOK_BACK_DAYS}")
+        return days
 
     @property
     def bootstrap(self) -> str:

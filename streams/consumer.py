@@ -127,17 +127,26 @@ class LogReader:
             return []
         messages = [first, *self._consumer.consume(most - 1, linger_s)] if most > 1 else [first]
         records = []
+        cursor = self.cursor
         for message in messages:
             error = message.error()
             if error is None:
-                topic, partition, offset = place(message)
-                self.cursor[topic, partition] = offset + 1
+                cursor[message.topic(), message.partition()] = message.offset() + 1  # type: ignore[index, operator]
                 records.append(message)
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 raise LogMismatch(f"{message.topic()}/{message.partition()}: {error.str()}")
             else:
                 self._outage.lost(error.str())
         return records
+
+    def behind(self, cursor: Mapping[Partition, int]) -> int:
+        """Records behind `cursor`, and behind our own in the partitions that it does not name, as far as the latest
+        fetches have told: it asks nobody."""
+        count = 0
+        for partition, own in self.cursor.items():
+            _, end = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
+            count += max(0, end - cursor.get(partition, own))
+        return count
 
     def close(self) -> None:
         self._consumer.close()

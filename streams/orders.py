@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 from engine.messages import Order, OrderEvent
 from engine.words import ExecType, OrderStatus
 
 NO_ORDER = "0"
+_REJECTED: Final = ExecType.REJECTED.wire
 
 
 def fold(previous: Order | None, event: OrderEvent) -> Order | None:
@@ -16,9 +20,7 @@ def fold(previous: Order | None, event: OrderEvent) -> Order | None:
     say nothing of one. What belongs to the entry (time, source, strategy) stays."""
     if previous is not None and (event.seq, event.index) <= (previous.last_seq, previous.last_index):
         return previous
-    if event.order_id == NO_ORDER:
-        return previous
-    if event.exec_type == ExecType.REJECTED.wire and not refuses_entry(event):
+    if not is_of_order(event):
         return previous
     return Order(
         order_id=event.order_id,
@@ -52,6 +54,34 @@ def fold(previous: Order | None, event: OrderEvent) -> Order | None:
         last_seq=event.seq,
         last_index=event.index,
     )
+
+
+def is_of_order(event: OrderEvent) -> bool:
+    """Whether the report says how an order stands."""
+    if event.order_id == NO_ORDER:
+        return False
+    return event.exec_type != _REJECTED or refuses_entry(event)
+
+
+def last_states(events: Iterable[OrderEvent]) -> dict[str, Order]:
+    """The orders that the reports change, by order_id: what `fold` over all of them, from nothing, comes to.
+
+    An order is made from its first and its last report, whatever there is between."""
+    ends: dict[str, tuple[OrderEvent, OrderEvent]] = {}
+    for event in events:
+        if is_of_order(event):
+            known = ends.get(event.order_id)
+            if known is None:
+                ends[event.order_id] = (event, event)
+            elif (event.seq, event.index) > (known[1].seq, known[1].index):
+                ends[event.order_id] = (known[0], event)
+    states: dict[str, Order] = {}
+    for order_id, (first, last) in ends.items():
+        order = fold(None, first)
+        order = order if first is last else fold(order, last)
+        if order is not None:
+            states[order_id] = order
+    return states
 
 
 def refuses_entry(event: OrderEvent) -> bool:

@@ -16,7 +16,12 @@ from infra import kafka as kafka_server
 from infra import redis as redis_server
 from infra.ports import free_ports
 from infra.settings import Settings
+from tests import timescale
 from tests.system import START_LIMIT_S, System, running, running_system
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--timescaledb", action="store_true", help="a real TimescaleDB in place of the embedded Postgres")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,9 +47,16 @@ def kafka(tmp_path_factory: pytest.TempPathFactory, kafka_jars: list[Path]) -> I
 
 
 @pytest.fixture(scope="session")
-def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_dsn(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
     """DSN of a real, empty Postgres database; its role may create further ones."""
     folder = tmp_path_factory.mktemp("postgres")
+    if request.config.getoption("--timescaledb"):
+        missing = timescale.why_not()
+        if missing is not None:
+            pytest.skip(missing)
+        with timescale.running(folder) as dsn:
+            yield dsn
+        return
     (port,) = free_ports(1)
     with running(postgres.program(folder, port, log_file=folder.parent / "postgres.log")):
         yield postgres.dsn(port)

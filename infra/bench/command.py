@@ -131,3 +131,13 @@ def start(times: int, file: Path | None) -> None:
     from infra.bench.start import run
 
     show(run(times, say), file)
+
+
+@bench.command("sinks")
+@click.option("--records", type=click.IntRange(min=1000), default=400_000, show_default=True, help="Of each run.")
+@with_json
+def sinks(records: int, file: Path | None) -> None:
+    """From Kafka's topics to Postgres, both of its own, beside a bare COPY."""
+    from infra.bench.sinks import run
+
+    show(run(records, say), file)

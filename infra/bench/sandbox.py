@@ -69,6 +69,10 @@ class Sandbox(NamedTuple):
     def publisher(self) -> Program:
         return program("publisher", self.settings, self.folders)
 
+    def sink(self) -> Program:
+        """Of Postgres."""
+        return program("sink-postgres", self.settings, self.folders)
+
 
 def _start_kafka(settings: Settings, where: Folders, stack: ExitStack) -> None:
     from infra import jars, kafka
@@ -84,17 +88,26 @@ def _start_kafka(settings: Settings, where: Folders, stack: ExitStack) -> None:
     kafka.create_topics(settings.bootstrap, settings.partitions, 1)
 
 
+def _start_postgres(settings: Settings, where: Folders, stack: ExitStack) -> None:
+    from infra import postgres
+
+    server = Process(postgres.program(where.postgres, settings.postgres_port, log_file=where.log("postgres")))
+    stack.callback(server.stop)
+    server.wait_ready()
+
+
 @contextmanager
-def sandbox(*, kafka: bool) -> Iterator[Sandbox]:
-    """`kafka`: whether one is started, with the system's topics."""
+def sandbox(*, kafka: bool, postgres: bool = False) -> Iterator[Sandbox]:
+    """`kafka`, `postgres`: whether one is started; Kafka with the system's topics, Postgres without tables."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hft-bench-")))
-        ports = free_ports(3, pairs=True)
+        ports = free_ports(4, pairs=True)
         settings = load(
             var=folder,
             zeromq_port=ports[0],
             market_data_port=ports[1],
             kafka_port=ports[2],
+            postgres_port=ports[3],
             kafka_bootstrap="" if kafka else NO_KAFKA,
             jwt_secret=secrets.token_hex(32),
         )
@@ -103,4 +116,6 @@ def sandbox(*, kafka: bool) -> Iterator[Sandbox]:
             needed.mkdir(parents=True, exist_ok=True)
         if kafka:
             _start_kafka(settings, where, stack)
+        if postgres:
+            _start_postgres(settings, where, stack)
         yield Sandbox(settings, where, f"ipc://{folder / 'engine.ipc'}", stack)

@@ -15,7 +15,7 @@ from infra.doctor.clock import Reading
 from infra.doctor.finding import Finding, advice, ok, problem
 from infra.health import without_password
 from infra.kafka import admin_client
-from infra.migrations import describe
+from streams.sinks.editions import detect
 
 PATIENCE_S: Final = 2.0
 POSTGRES_MIN: Final = 14
@@ -58,7 +58,7 @@ class Servers:
         try:
             with psycopg.connect(self._dsn, autocommit=True, connect_timeout=int(PATIENCE_S)) as connection:
                 version = connection.info.server_version // 10_000
-                found = f"{describe(connection)}, at {where}"
+                found = f"{detect(connection).line}, at {where}"
         except psycopg.OperationalError:
             return self._away("Postgres", where, "HFT_POSTGRES_DSN")
         if version < POSTGRES_MIN:

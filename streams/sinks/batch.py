@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from confluent_kafka import Message
 
 from engine import topics, words
-from streams.consumer import Partition, place
+from streams.consumer import Cursor, Place
 from streams.outbox import Outbox
 from streams.sinks.tables import Placed
 
-Entry = tuple[Message, Placed | None]
 
+class Batch(NamedTuple):
+    """What a batch of records says, and the cursor behind it."""
 
-def by_topic(entries: Sequence[Entry]) -> dict[str, list[Placed]]:
-    """The records that could be read, by topic."""
-    found: defaultdict[str, list[Placed]] = defaultdict(list)
-    for message, placed in entries:
-        if placed is not None:
-            found[place(message).topic].append(placed)
-    return dict(found)
-
-
-def ends(entries: Sequence[Entry]) -> dict[Partition, int]:
-    """The next offset of each partition behind the batch."""
-    return {(topic, partition): offset + 1 for topic, partition, offset in (place(message) for message, _ in entries)}
+    messages: Sequence[Message]
+    by_topic: dict[str, list[Placed]]
+    """Those that could be read, in order within a partition."""
+    ends: Cursor
 
 
 class Decoder:
@@ -40,23 +32,30 @@ class Decoder:
             name: msgspec.json.Decoder(topics.BY_NAME[name].record) for name in names
         }
 
-    def decode(self, batch: Sequence[Message]) -> list[Entry]:
-        """The records in their order. What cannot be read is sent to `dead-letters` and comes without a record."""
-        return [(message, self._placed(message)) for message in batch]
-
-    def _placed(self, message: Message) -> Placed | None:
-        topic, partition, offset = place(message)
-        try:
-            record = self._decoders[topic].decode(message.value() or b"")
-        except (msgspec.DecodeError, ValueError) as error:
-            self.set_aside(message, str(error))
-            return None
-        return Placed(partition, offset, record)
+    def decode(self, messages: Sequence[Message], *, again: bool = False) -> Batch:
+        """The batch. What cannot be read is sent to `dead-letters` and left out; `again`: it was sent before."""
+        by_topic: dict[str, list[Placed]] = {}
+        ends: Cursor = {}
+        for message in messages:
+            # One pass, and each of the client's calls once: this loop is a good part of what a record costs.
+            topic, partition, offset = cast(Place, (message.topic(), message.partition(), message.offset()))
+            ends[topic, partition] = offset + 1
+            try:
+                record = self._decoders[topic].decode(message.value() or b"")
+            except (msgspec.DecodeError, ValueError) as error:
+                if not again:
+                    self.set_aside(message, str(error))
+                continue
+            try:
+                by_topic[topic].append(Placed(partition, offset, record))
+            except KeyError:
+                by_topic[topic] = [Placed(partition, offset, record)]
+        return Batch(messages, by_topic, ends)
 
     def set_aside(self, message: Message, text: str) -> None:
         """Sends a record to `dead-letters`."""
         self._outbox.dead_letter(
-            place(message),
+            cast(Place, (message.topic(), message.partition(), message.offset())),
             message.key(),
             message.value(),
             message.timestamp()[1] * 1_000_000,

@@ -2,22 +2,30 @@
 
 One transaction holds a batch's rows and the cursor behind them, so that nothing is missing and nothing twice, whatever
 is killed when. After any failure everything is taken up again from the cursor that the database has.
+
+While Postgres takes a batch over, the next one is read and made into text: two processors work on it.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from typing import Final
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Final, NamedTuple
 
 import psycopg
 
 from streams.consumer import Cursor, LogReader, Stopped
 from streams.lifecycle import Outage, stop_on_signals
 from streams.outbox import Outbox
-from streams.sinks.batch import Decoder, Entry, by_topic, ends
-from streams.sinks.tables import TABLES, Placed, Table
+from streams.sinks.batch import Batch, Decoder
+from streams.sinks.copy import lines
+from streams.sinks.history import TABLES
+from streams.sinks.lag import Lag
+from streams.sinks.retention import Retention
+from streams.sinks.tables import Table
 
 log = logging.getLogger(__name__)
 
@@ -28,16 +36,41 @@ LINGER_S: Final = 0.02
 AGAIN_S: Final = 0.5
 ADVISORY_LOCK: Final = 0x73696E6B
 """Held by the one sink that writes."""
+SESSION: Final = (
+    # A batch meets its tables by key. Without figures on the staging tables the planner may take reading all of a
+    # large table for cheaper.
+    "SET enable_hashjoin = off",
+    "SET enable_mergejoin = off",
+)
 
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
 _UNFIT = (psycopg.DataError, psycopg.IntegrityError, ValueError)
 
 
+class Staged(NamedTuple):
+    """The text of a batch's rows for one table."""
+
+    table: Table
+    text: bytes
+    rows: int
+
+
+def staged(batch: Batch) -> list[Staged]:
+    """The batch's rows. Raises `ValueError` where a record does not fit its table."""
+    found = []
+    for topic, placed in batch.by_topic.items():
+        for table in TABLES[topic]:
+            rows = table.rows(placed)
+            found.append(Staged(table, lines(rows), len(rows)))
+    return found
+
+
 class PostgresSink:
-    """Writes until `stop` is set. `rows` counts what was staged."""
+    """Writes until `stop` is set. `rows` counts what was staged, `lag` tells how far it is behind."""
 
     def __init__(self, bootstrap: str, dsn: str, stop: threading.Event) -> None:
         self.rows = 0
+        self.lag = Lag()
         self._dsn = dsn
         self._stop = stop
         self._outage = Outage(log, "Postgres")
@@ -62,9 +95,7 @@ class PostgresSink:
                         if not said_ready:
                             said_ready = True
                             ready()
-                        while not self._stop.is_set():
-                            if batch := self._reader.read(BATCH, WAIT_S, LINGER_S):
-                                self._write(connection, self._decoder.decode(batch))
+                        self._copy_on(connection)
                 except _AWAY as error:
                     self._outage.lost(error)
                     self._stop.wait(AGAIN_S)
@@ -80,6 +111,8 @@ class PostgresSink:
         if row is None or not row[0]:
             self._outage.lost("another sink writes to this database")
             return False
+        for statement in SESSION:
+            connection.execute(statement)
         for tables in TABLES.values():
             for table in tables:
                 connection.execute(table.create)
@@ -89,32 +122,63 @@ class PostgresSink:
         rows = connection.execute("SELECT topic, partition, next_offset FROM sink_cursors WHERE sink = %s", (SINK,))
         return {(topic, partition): next_offset for topic, partition, next_offset in rows}
 
-    def _write(self, connection: psycopg.Connection, entries: Sequence[Entry]) -> None:
-        """Commits the records and the cursor behind them."""
+    def _copy_on(self, connection: psycopg.Connection) -> None:
+        """Reads and writes, a batch ahead of Postgres, until `stop` is set. Returns, or raises, with no write under
+        way."""
+        writing: tuple[Future[None], Batch] | None = None
+        with ThreadPoolExecutor(1, "sink-postgres") as writer:
+            try:
+                while not self._stop.is_set():
+                    messages = self._reader.read(BATCH, WAIT_S, LINGER_S)
+                    batch = self._decoder.decode(messages) if messages else None
+                    try:
+                        rows = staged(batch) if batch else []
+                    except ValueError:
+                        rows = None  # found when it is written
+                    if writing is not None:
+                        future, written = writing
+                        future.result()
+                        writing = None
+                        self._note_lag(written)
+                    if batch is not None:
+                        writing = (writer.submit(self._write, connection, batch, rows), batch)
+            finally:
+                if writing is not None:
+                    wait((writing[0],))
+
+    def _write(self, connection: psycopg.Connection, batch: Batch, rows: list[Staged] | None) -> None:
+        """Commits the rows and the cursor behind them; `rows` is None where a record has made none."""
         try:
+            if rows is None:
+                rows = staged(batch)
             with connection.transaction():
-                for topic, placed in by_topic(entries).items():
-                    for table in TABLES[topic]:
-                        self._merge(connection, table, placed)
-                self._advance(connection, ends(entries))
+                for part in rows:
+                    self._merge(connection, part)
+                self._advance(connection, batch.ends)
                 self._outbox.delivered()
         except _UNFIT as error:
-            if len(entries) == 1:
-                message, _ = entries[0]
-                self._decoder.set_aside(message, str(error).strip())
-                self._write(connection, [(message, None)])
-            else:  # one of them is refused: find it
-                middle = len(entries) // 2
-                self._write(connection, entries[:middle])
-                self._write(connection, entries[middle:])
+            self._write_apart(connection, batch, error)
+        else:
+            self.rows += sum(part.rows for part in rows)
 
-    def _merge(self, connection: psycopg.Connection, table: Table, placed: list[Placed]) -> None:
+    def _write_apart(self, connection: psycopg.Connection, batch: Batch, error: Exception) -> None:
+        """One of the records is refused: finds it, and sets it aside."""
+        messages = batch.messages
+        if len(messages) == 1:
+            self._decoder.set_aside(messages[0], str(error).strip())
+            self._write(connection, batch._replace(by_topic={}), [])
+            return
+        middle = len(messages) // 2
+        for part in (messages[:middle], messages[middle:]):
+            self._write(connection, self._decoder.decode(part, again=True), None)
+
+    def _merge(self, connection: psycopg.Connection, part: Staged) -> None:
+        if not part.rows:
+            return
         with connection.cursor() as cursor:
-            with cursor.copy(table.copy) as copy:
-                for row in table.rows(placed):
-                    copy.write_row(row)
-                    self.rows += 1
-            for statement in table.merge:
+            with cursor.copy(part.table.copy) as copy:
+                copy.write(part.text)
+            for statement in part.table.merge:
                 cursor.execute(statement)
 
     def _advance(self, connection: psycopg.Connection, cursor: Cursor) -> None:
@@ -127,7 +191,16 @@ class PostgresSink:
             (SINK, [topic for topic, _ in cursor], [partition for _, partition in cursor], list(cursor.values())),
         )
 
+    def _note_lag(self, batch: Batch) -> None:
+        newest_ms = max(message.timestamp()[1] for message in (batch.messages[0], batch.messages[-1]))
+        line = self.lag.note(self._reader.behind(batch.ends), newest_ms, time.time())
+        if line is not None:
+            log.warning("Postgres: %s", line)
 
-def run(bootstrap: str, dsn: str, ready: Callable[[], None]) -> None:
-    """Writes until SIGTERM or SIGINT."""
-    PostgresSink(bootstrap, dsn, stop_on_signals()).run(ready)
+
+def run(bootstrap: str, dsn: str, history_days: int, ready: Callable[[], None]) -> None:
+    """Writes until SIGTERM or SIGINT. `history_days`: older history is let go; 0: never."""
+    stop = stop_on_signals()
+    if history_days:
+        Retention(dsn, history_days, stop).start()
+    PostgresSink(bootstrap, dsn, stop).run(ready)

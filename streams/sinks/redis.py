@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -24,7 +24,7 @@ from streams import orders
 from streams.consumer import Cursor, LogMismatch, LogReader, Stopped
 from streams.lifecycle import Outage, stop_on_signals
 from streams.outbox import Outbox
-from streams.sinks.batch import Decoder, Entry, by_topic, ends
+from streams.sinks.batch import Batch, Decoder
 from streams.sinks.tables import Placed
 
 log = logging.getLogger(__name__)
@@ -119,10 +119,10 @@ class RedisSink:
         if self._cursor(client) != self._stored:
             raise Moved
 
-    def _write(self, entries: Sequence[Entry]) -> None:
+    def _write(self, batch: Batch) -> None:
         """Writes the records and the cursor behind them, or raises with nothing written."""
-        decoded = by_topic(entries)
-        reached = ends(entries)
+        decoded = batch.by_topic
+        reached = batch.ends
         self._outbox.delivered()
         with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.watch(*(cursor_key(topic) for topic in TOPICS))  # type: ignore[no-untyped-call]

@@ -11,7 +11,8 @@ import pytest
 
 from infra import migrations
 from infra.errors import OperatorError
-from infra.migrations import kind, migrate, read
+from infra.migrations import migrate, read
+from streams.sinks.editions import Edition, Server
 
 
 @pytest.fixture
@@ -40,8 +41,7 @@ def test_each_is_applied_once(database: str, folder: Path) -> None:
     assert (first.version, first.applied) == (2, 2)
     assert (again.version, again.applied) == (2, 0)
     assert rows(database) == [1, 2]
-    assert first.kind.startswith("PostgreSQL 18")
-    assert "plain" in first.kind
+    assert first.kind.startswith("PostgreSQL ")
 
 
 def test_two_programs_at_once(database: str, folder: Path) -> None:
@@ -92,12 +92,18 @@ def test_the_systems_own_schema(database: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("timescaledb", "licence", "named"),
+    ("server", "edition", "named"),
     [
-        (None, None, "PostgreSQL 18.4, plain"),
-        ("2.19.3", "apache", "PostgreSQL 18.4 with TimescaleDB 2.19.3, Apache edition"),
-        ("2.19.3", "timescale", "PostgreSQL 18.4 with TimescaleDB 2.19.3, Community"),
+        (Server("18.4", None, None), Edition.PLAIN, "PostgreSQL 18.4, plain"),
+        (Server("17.6", "2.19.3", "apache"), Edition.APACHE, "PostgreSQL 17.6 with TimescaleDB 2.19.3, Apache"),
+        (
+            Server("17.6", "2.19.3", "timescale"),
+            Edition.COMMUNITY,
+            "PostgreSQL 17.6 with TimescaleDB 2.19.3, Community",
+        ),
     ],
 )
-def test_the_three_kinds_are_told_apart(timescaledb: str | None, licence: str | None, named: str) -> None:
-    assert kind("18.4", timescaledb, licence).startswith(named + ": ")
+def test_the_three_kinds_are_told_apart(server: Server, edition: Edition, named: str) -> None:
+    assert server.edition is edition
+    assert server.line.startswith(named)
+    assert "\n" not in server.line

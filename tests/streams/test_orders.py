@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.messages import Order, OrderEvent, as_json
 from engine.words import WORKING_WORDS
-from streams.orders import fold
+from streams.orders import fold, last_states
 from tests.streams.flow import START_NS, report
 
 NEW = report(7, 0, "new", "new")
@@ -137,3 +139,28 @@ def test_a_log_that_begins_later_still_gives_the_state() -> None:
     order = folded(PART)
     assert order is not None
     assert (order.status, order.created_ns) == ("partially_filled", START_NS + 8_000)
+
+
+def reports() -> st.SearchStrategy[OrderEvent]:
+    kinds = st.sampled_from(
+        [("new", "new"), ("trade", "filled"), ("rejected", "rejected"), ("rejected", "new"), ("canceled", "canceled")]
+    )
+    return st.builds(
+        lambda seq, index, kind, order_id: report(
+            seq, index, *kind, order_id=str(order_id), source=f"s{seq}", strategy=f"{index}"
+        ),
+        st.integers(1, 6),
+        st.integers(0, 2),
+        kinds,
+        st.integers(0, 3),
+    )
+
+
+@given(st.lists(reports(), max_size=12))
+def test_the_last_states_are_the_fold_of_every_report(events: list[OrderEvent]) -> None:
+    expected: dict[str, Order] = {}
+    for event in events:
+        order = fold(expected.get(event.order_id), event)
+        if order is not None:
+            expected[event.order_id] = order
+    assert last_states(events) == expected

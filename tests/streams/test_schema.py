@@ -10,10 +10,12 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from infra import migrations
-from streams.sinks.tables import POSITION_HISTORY, POSITIONS, TABLES
+from streams.sinks.editions import HISTORIES
+from streams.sinks.history import TABLES
+from streams.sinks.ledger_tables import POSITION_HISTORY, POSITIONS
 
 ROOT = Path(__file__).parents[2]
-HISTORIES = {"executions": "timestamp", "trades": "timestamp", "position_history": "timestamp", "pnl": "timestamp"}
+HISTORY_TABLES = dict.fromkeys(HISTORIES, "timestamp")
 ADDED_BY_THE_DATABASE = {"id", "created_at", "updated_at", "timestamp"}
 
 pytestmark = pytest.mark.integration
@@ -54,7 +56,7 @@ def documented() -> Schema:
     return found
 
 
-@pytest.mark.parametrize("name", ["orders", "executions", "trades", "pnl", "users"])
+@pytest.mark.parametrize("name", ["orders", "order_events", "executions", "trades", "pnl", "users"])
 def test_every_column_is_documented(columns: Schema, name: str) -> None:
     assert documented()[name] == columns[name]
 
@@ -72,6 +74,7 @@ def test_the_sink_fills_every_column(columns: Schema) -> None:
 
 def test_the_history_leaves_out_only_the_totals() -> None:
     assert set(POSITIONS.columns) - set(POSITION_HISTORY.columns) == {"bought_quantity", "sold_quantity"}
+    assert set(POSITION_HISTORY.columns) - set(POSITIONS.columns) == {"strategies"}
 
 
 def test_a_schema_with_rows_is_brought_forward(postgres_dsn: str, tmp_path: Path) -> None:
@@ -106,8 +109,8 @@ def test_keys_of_histories_hold_the_time_column(dsn: str) -> None:
     """
     with psycopg.connect(dsn) as connection:
         for table, key in connection.execute(text):
-            if table in HISTORIES:
-                assert HISTORIES[table] in key, f"{table}: {key}"
+            if table in HISTORY_TABLES:
+                assert HISTORY_TABLES[table] in key, f"{table}: {key}"
     with psycopg.connect(dsn) as connection:
         stamp = connection.execute("SELECT from_ns(1750000000123456789)").fetchone()
     assert stamp is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +21,8 @@ from psycopg.sql import SQL, Identifier
 from engine import messages
 from engine import topics as wire
 from infra import migrations
+from streams.sinks.history import TABLES
 from streams.sinks.postgres import PostgresSink
-from streams.sinks.tables import TABLES
 from tests.streams import flow, servers
 from tests.streams.servers import OurProcess, wait_for
 from tests.streams.test_audit import keep_books
@@ -101,6 +102,23 @@ def check_rows(dsn: str, day: list[flow.Record]) -> None:
     equity = {p.account: Decimal(p.equity) for p in by_topic["pnl"]}
     newest = "SELECT DISTINCT ON (account) account, equity FROM pnl ORDER BY account, id DESC"
     assert dict(query(dsn, newest)) == equity
+    own = [json.dumps(msgspec.to_builtins(p.strategies), sort_keys=True) for p in by_topic["positions"]]
+    kept = query(dsn, "SELECT strategies FROM position_history")
+    assert sorted(json.dumps(row[0], sort_keys=True) for row in kept) == sorted(own)
+    events = sorted(by_topic["order-events"], key=lambda event: (event.seq, event.index))
+    columns = "exec_id, exec_type, status, order_id, filled_qty, last_price, ts_ns"
+    assert query(dsn, f"SELECT {columns} FROM order_events ORDER BY seq, index") == [
+        (
+            event.exec_id,
+            event.exec_type,
+            event.order_status,
+            int(event.order_id),
+            Decimal(event.filled_quantity),
+            None if event.last_price is None else Decimal(event.last_price),
+            event.ts_ns,
+        )
+        for event in events
+    ]
     marks = [msgspec.to_builtins(p.marks) for p in by_topic["pnl"]]
     stored = [row[0] for row in query(dsn, "SELECT marks FROM pnl")]
     assert sorted(map(str, map(sorted_fields, stored))) == sorted(map(str, map(sorted_fields, marks)))
@@ -220,7 +238,7 @@ def test_nothing_is_missing_or_twice_through_kills(topics: str, dsn: str, tmp_pa
     count = "SELECT count(*) FROM position_history"
     reached = 0
     for _ in range(3):
-        process = OurProcess("streams.sinks.postgres", tmp_path / "sink.log", repr(topics), repr(dsn))
+        process = OurProcess("streams.sinks.postgres", tmp_path / "sink.log", repr(topics), repr(dsn), "0")
         process.wait_ready()
         wait_for(lambda least=reached: query(dsn, count)[0][0] >= least, "rows")
         process.kill()
@@ -240,7 +258,7 @@ def test_a_lost_connection_is_made_again(topics: str, dsn: str, caplog: pytest.L
         second = list(flow.order_events(30, first=50_000))
         flow.produce(topics, second)
         wait_for(lambda: is_caught_up(topics, dsn), "the sink")
-    check_rows(dsn, first)
+    check_rows(dsn, [*first, *second])
     assert query(dsn, "SELECT count(*) FROM orders WHERE order_id >= 50000") == [(30,)]
     said = [record.message.split(" (")[0] for record in caplog.records if "Postgres" in record.message]
     assert said == ["Postgres is away", "Postgres is back"]
@@ -276,4 +294,4 @@ def test_a_second_sink_waits(topics: str, dsn: str, caplog: pytest.LogCaptureFix
         with running(topics, dsn) as second:
             wait_for(lambda: "another sink writes to this database" in caplog.text, "the second sink to say so")
             assert second.rows == 0
-        assert first.rows == 3
+        wait_for(lambda: first.rows == 3 + 7, "its orders and their reports to be counted")

@@ -1,0 +1,19 @@
+"""Which tables of the history the records of each topic go to."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine import topics
+from streams.sinks.ledger_tables import PNL, POSITION_HISTORY, POSITIONS
+from streams.sinks.order_tables import ORDER_EVENTS, ORDERS
+from streams.sinks.tables import Table
+from streams.sinks.trade_tables import EXECUTIONS, TRADES
+
+TABLES: Final[dict[str, tuple[Table, ...]]] = {
+    topics.ORDER_EVENTS.name: (ORDERS, ORDER_EVENTS),
+    topics.FILLS.name: (EXECUTIONS,),
+    topics.TRADES.name: (TRADES,),
+    topics.POSITIONS.name: (POSITIONS, POSITION_HISTORY),
+    topics.PNL.name: (PNL,),
+}

@@ -1,0 +1,121 @@
+"""What the history offers on every kind of Postgres: the same views, and old rows let go by the right means."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from infra import migrations
+from streams.sinks.editions import HISTORIES, Edition, detect
+from streams.sinks.retention import expire
+
+pytestmark = pytest.mark.integration
+
+START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def connection(postgres_dsn: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(postgres_dsn, autocommit=True) as server:
+        server.execute("DROP DATABASE IF EXISTS history_test WITH (FORCE)")
+        server.execute("CREATE DATABASE history_test")
+    own = make_conninfo(postgres_dsn, dbname="history_test")
+    migrations.migrate(own)
+    with psycopg.connect(own, autocommit=True) as connection:
+        yield connection
+
+
+def trade(connection: psycopg.Connection, number: int, at: datetime, price: str, quantity: int = 1) -> None:
+    ns = int(at.timestamp()) * 1_000_000_000
+    connection.execute(
+        "INSERT INTO trades (id, trade_id, symbol, price, quantity, hidden, seq, index, timestamp, ts_ns, transact_ns,"
+        " event_ns) VALUES (%s, %s, 'AAPL', %s, %s, false, %s, 0, %s, %s, 0, %s)",
+        (number, f"0.1.{number}.m1", price, quantity, number, at, ns, ns),
+    )
+
+
+def profit(connection: psycopg.Connection, number: int, at: datetime, equity: int, drawdown: int) -> None:
+    connection.execute(
+        "INSERT INTO pnl (id, account, currency, deposits, realized_pnl, unrealized_pnl, fees, equity, peak_equity,"
+        " drawdown, gross_exposure, net_exposure, last_seq, timestamp, ts_ns)"
+        " VALUES (%s, 'alice', 'USD', 0, 0, 0, 0, %s, 0, %s, 0, 0, %s, %s, 0)",
+        (number, equity, drawdown, number, at),
+    )
+
+
+def test_candles_by_the_minute_and_the_hour(connection: psycopg.Connection) -> None:
+    """Two trades of the same instant: the order within a candle is that of their numbers, not of the table."""
+    for number, seconds, price in ((4, 59, "11"), (1, 0, "10"), (3, 59, "8"), (2, 30, "12"), (5, 60, "9")):
+        trade(connection, number, START + timedelta(seconds=seconds), price, quantity=number)
+    trade(connection, 6, START + timedelta(hours=1), "7")
+    minutes = connection.execute(
+        "SELECT bucket, open, high, low, close, volume, trades FROM candles_1m WHERE symbol = 'AAPL' ORDER BY bucket"
+    ).fetchall()
+    assert minutes == [
+        (START, *map(Decimal, (10, 12, 8, 11, 10)), 4),
+        (START + timedelta(minutes=1), *map(Decimal, (9, 9, 9, 9, 5)), 1),
+        (START + timedelta(hours=1), *map(Decimal, (7, 7, 7, 7, 1)), 1),
+    ]
+    hours = connection.execute("SELECT bucket, open, close, volume FROM candles_1h ORDER BY bucket").fetchall()
+    assert hours == [
+        (START.replace(minute=0), Decimal(10), Decimal(9), Decimal(15)),
+        (START.replace(hour=15, minute=0), Decimal(7), Decimal(7), Decimal(1)),
+    ]
+
+
+def test_pnl_by_the_minute(connection: psycopg.Connection) -> None:
+    for number, seconds, equity, drawdown in ((1, 0, 100, 0), (2, 20, 70, 30), (3, 50, 90, 10)):
+        profit(connection, number, START + timedelta(seconds=seconds), equity, drawdown)
+    rows = connection.execute("SELECT account, bucket, equity, worst_drawdown FROM pnl_1m").fetchall()
+    assert rows == [("alice", START, Decimal(90), Decimal(30))]
+
+
+def test_old_history_is_let_go(connection: psycopg.Connection) -> None:
+    now = datetime.now(UTC)
+    for number, days in enumerate((400, 40, 12, 3, 0), 1):
+        trade(connection, number, now - timedelta(days=days), "1")
+        profit(connection, number, now - timedelta(days=days), 1, 0)
+    gone = expire(connection, 10, threading.Event())
+    if detect(connection).edition is Edition.COMMUNITY:
+        assert gone == {}
+        return
+    assert {table for table, count in gone.items() if count} == {"trades", "pnl"}
+    for table in ("trades", "pnl"):
+        assert connection.execute(f"SELECT id FROM {table} ORDER BY id").fetchall() == [(4,), (5,)]
+    assert not any(expire(connection, 10, threading.Event()).values())
+
+
+def test_the_histories_are_hypertables_where_there_are_any(connection: psycopg.Connection) -> None:
+    if detect(connection).edition is Edition.PLAIN:
+        text = "SELECT relname FROM pg_class JOIN pg_index ON indrelid = pg_class.oid JOIN pg_class index_class ON"
+        text += " index_class.oid = indexrelid JOIN pg_am ON index_class.relam = pg_am.oid WHERE amname = 'brin'"
+        text = text.replace("SELECT relname", "SELECT pg_class.relname")
+    else:
+        text = "SELECT hypertable_name FROM timescaledb_information.hypertables"
+    assert {name for (name,) in connection.execute(text)} == set(HISTORIES)
+
+
+def test_rows_of_before_are_moved_into_hypertables(connection: psycopg.Connection) -> None:
+    """The program may start again on a database that has rows: nothing of them changes."""
+    trade(connection, 1, START, "10")
+    migrations.migrate(connection.info.dsn)
+    assert connection.execute("SELECT id, price FROM trades").fetchall() == [(1, Decimal(10))]
+
+
+def test_what_only_community_has_is_refused_for_its_licence_alone(connection: psycopg.Connection) -> None:
+    """The Apache edition knows the names and options of every statement and says no to it."""
+    if detect(connection).edition is not Edition.APACHE:
+        pytest.skip("needs TimescaleDB's Apache edition: make test-timescale")
+    connection.execute("SELECT set_config('hft.history_days', '30', false)")
+    statements = migrations.statements("community.sql") + migrations.statements("community_retention.sql")
+    refused = [statement for statement in statements if not statement.startswith("DROP VIEW")]
+    assert len(refused) == 18
+    for statement in refused:
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="license"):
+            connection.execute(statement)  # type: ignore[call-overload]
