@@ -34,6 +34,14 @@ class Subscription(Struct, kw_only=True, frozen=True):
     last_seq: int
 
 
+class Revoked(Struct, kw_only=True, frozen=True):
+    """The answer to `revoke`."""
+
+    type: str = "revoked"
+    known: int
+    """How many sessions are refused now."""
+
+
 class StateHash(Struct, kw_only=True, frozen=True):
     """The answer to `state_hash`."""
 

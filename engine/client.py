@@ -16,7 +16,7 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
@@ -27,7 +27,17 @@ from numpy.typing import NDArray
 from engine import answers, frames
 from engine.answers import in_json, in_records, must_log_in, request
 from engine.directory import Directory, prepare
-from engine.messages import AdministrativeCommand, Book, OrderCommand, OrderState, Reply, Session, as_json
+from engine.messages import (
+    AdministrativeCommand,
+    Book,
+    NewOrder,
+    OrderCommand,
+    OrderState,
+    Preview,
+    Reply,
+    Session,
+    as_json,
+)
 from engine.refusal import Refusal
 from engine.words import Durability, FrameKind, Reason, Source
 
@@ -261,6 +271,10 @@ class Client(_Connection):
         asked = request("status", account=account, client_order_id=client_order_id, order_id=order_id)
         return answers.order_state(self._ask_logged_in(asked))
 
+    def preview(self, order: NewOrder) -> Preview:
+        """What the order would do if it came in now. Raises `Refusal` where it cannot be read as an order."""
+        return in_json(self._ask_logged_in(as_json({"type": "preview", "order": order})), Preview)
+
     def depth(self, symbol: str, levels: int = 10) -> Book:
         """The book as the engine has it now."""
         return in_json(self._ask_logged_in(request("depth", symbol=symbol, levels=levels)), Book)
@@ -276,6 +290,11 @@ class Client(_Connection):
     def positions(self) -> answers.Positions:
         """The engine's own positions; for the roles admin and service."""
         return in_json(self._ask_logged_in(request("positions")), answers.Positions)
+
+    def revoke(self, sessions: Mapping[str, int]) -> answers.Revoked:
+        """Sessions whose tokens the engine is to refuse, until these seconds since the epoch; for the roles admin and
+        service."""
+        return in_json(self._ask_logged_in(request("revoke", sessions=dict(sessions))), answers.Revoked)
 
     def state_hash(self) -> answers.StateHash:
         """Of the engine's state now; for the roles admin and service."""
@@ -437,6 +456,10 @@ class AsyncClient(_Connection):
         asked = request("status", account=account, client_order_id=client_order_id, order_id=order_id)
         return answers.order_state(await self._ask_logged_in(asked))
 
+    async def preview(self, order: NewOrder) -> Preview:
+        """As `Client.preview`."""
+        return in_json(await self._ask_logged_in(as_json({"type": "preview", "order": order})), Preview)
+
     async def depth(self, symbol: str, levels: int = 10) -> Book:
         """As `Client.depth`."""
         return in_json(await self._ask_logged_in(request("depth", symbol=symbol, levels=levels)), Book)
@@ -452,6 +475,10 @@ class AsyncClient(_Connection):
     async def positions(self) -> answers.Positions:
         """As `Client.positions`."""
         return in_json(await self._ask_logged_in(request("positions")), answers.Positions)
+
+    async def revoke(self, sessions: Mapping[str, int]) -> answers.Revoked:
+        """As `Client.revoke`."""
+        return in_json(await self._ask_logged_in(request("revoke", sessions=dict(sessions))), answers.Revoked)
 
     async def state_hash(self) -> answers.StateHash:
         """As `Client.state_hash`."""

@@ -677,6 +677,46 @@ class Session(Struct, kw_only=True, frozen=True):
     last_seq: int
 
 
+class Preview(Struct, kw_only=True, frozen=True):
+    """What an order would do if it came in now (`engine.preview`); nothing of it is sequenced.
+
+    `accepted` false: it would be refused, for `reason`. Money is in the account's currency."""
+
+    account: str
+    symbol: str
+    accepted: bool
+    reason: str | None
+    field: str | None
+    text: str | None
+    risk_price: DecimalText | None
+    """What a lot is reckoned at (docs/risk.md)."""
+    notional: DecimalText
+    """Quantity × risk price."""
+    fee: DecimalText
+    """Of the whole order at the risk price and the higher of maker and taker fee."""
+    opening_quantity: DecimalText
+    """What could open a position, rather than close one."""
+    reservation: DecimalText
+    buying_power: DecimalText | None
+    """Left now; null: it is not checked."""
+    buying_power_after: DecimalText | None
+    """While the order works."""
+    position: DecimalText
+    position_after: DecimalText
+    """Once all of it has been filled."""
+    open_buys: DecimalText
+    """Working lots of the account, without this order."""
+    open_sells: DecimalText
+    fills_now: DecimalText
+    """What would trade at once against the shown book, an estimate, with its average price, money and taker fee."""
+    fills_now_price: DecimalText | None
+    fills_now_notional: DecimalText
+    fills_now_fee: DecimalText
+    seq: int
+    """The last command that this takes into account."""
+    ts_ns: int
+
+
 class OrderState(Struct, kw_only=True, frozen=True):
     """The engine's answer to `status`: what became of an order."""
 

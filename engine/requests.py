@@ -13,13 +13,15 @@ from engine.batch import Batch
 from engine.drop_copy import DropCopy
 from engine.lookup import find_order
 from engine.market_data import MarketData
-from engine.messages import AdministrativeCommand, Book, OrderState
-from engine.reading import parse_administrative
+from engine.messages import AdministrativeCommand, Book, NewOrder, OrderState
+from engine.preview import compile_preview, preview
+from engine.reading import parse, parse_administrative
 from engine.records import book_record, instrument_record
 from engine.refusal import Refusal
 from engine.registry import AccountEntry, InstrumentEntry
+from engine.revocations import RevocationFile, Revocations
 from engine.sequencer import Sequencer
-from engine.sessions import Session, Sessions
+from engine.sessions import Session, Sessions, check_command
 from engine.tokens import EVERY_ACCOUNT
 from engine.units import money_text
 from engine.words import Durability, ExecType, Reason, Side, Source
@@ -47,13 +49,25 @@ class Request(msgspec.Struct):
     symbol: str = ""
     levels: int = 10
     first: int = 1
+    order: msgspec.Raw = msgspec.Raw()
+    """Of `preview`: the new order."""
+    sessions: dict[str, int] = {}
+    """Of `revoke`: session → when its last token expires, in seconds since the epoch."""
 
 
 class Requests:
     """Answers requests of logged-in connections."""
 
     def __init__(
-        self, sequencer: Sequencer, batch: Batch, sessions: Sessions, drop_copy: DropCopy, market_data: MarketData
+        self,
+        sequencer: Sequencer,
+        batch: Batch,
+        sessions: Sessions,
+        drop_copy: DropCopy,
+        market_data: MarketData,
+        clock_ns: Callable[[], int],
+        revocations: Revocations,
+        revocation_file: RevocationFile,
     ) -> None:
         self._sequencer = sequencer
         self._core = sequencer.core
@@ -61,6 +75,10 @@ class Requests:
         self._sessions = sessions
         self._drop_copy = drop_copy
         self._market_data = market_data
+        self._clock_ns = clock_ns
+        self._revocations = revocations
+        self._revocation_file = revocation_file
+        compile_preview(sequencer.core)
 
     def take(self, routing_id: bytes, can_be_sent_to: bool, request: Request, payload: bytes, answer: Answer) -> None:
         """Calls `answer` now, or when an administrative command has the durability that was asked for.
@@ -80,6 +98,8 @@ class Requests:
                 answer(self._status(session, request))
             case "depth":
                 answer(self._depth(request))
+            case "preview":
+                answer(self._preview(session, bytes(request.order)))
             case "market_data":
                 answer(self._streams(request.symbol))
             case "trades":
@@ -89,6 +109,9 @@ class Requests:
             case "state_hash":
                 _check_may_administer(session)
                 answer(answers.StateHash(last_seq=self._sequencer.last_seq, state_hash=self._core.state_hash()))
+            case "revoke":
+                _check_may_administer(session)
+                answer(self._revoke(request.sessions))
             case "subscribe":
                 answer(self._subscribe(session, can_be_sent_to, request.account))
             case "unsubscribe":
@@ -123,6 +146,14 @@ class Requests:
             epoch=self._sequencer.journal.epoch,
             last_seq=self._sequencer.last_seq,
         )
+
+    def _revoke(self, sessions: dict[str, int]) -> answers.Revoked:
+        """Answered when the file has them, so that a restart lets none of them in."""
+        new = [session for session, until_s in sessions.items() if self._revocations.add(session, until_s)]
+        if new:
+            self._revocations.prune(self._clock_ns() // 1_000_000_000)
+            self._revocation_file.write(self._revocations.items())
+        return answers.Revoked(known=len(self._revocations))
 
     def _own_account(self, session: Session, account: str) -> AccountEntry:
         if not session.identity.may_use(account):
@@ -167,6 +198,16 @@ class Requests:
         if not 1 <= request.levels <= MOST_LEVELS:
             raise Refusal(Reason.INVALID_FIELD, "levels", f"levels must be 1 to {MOST_LEVELS}")
         return book_record(self._core, entry.number, request.levels, self._sequencer.last_seq, 0)
+
+    def _preview(self, session: Session, payload: bytes) -> messages.Preview:
+        if not payload:
+            raise Refusal(Reason.MISSING_FIELD, "order", "order must hold the new order")
+        order = parse(payload)
+        if not isinstance(order, NewOrder):
+            raise Refusal(Reason.INVALID_FIELD, "order", "order: only a new order has a preview")
+        check_command(session.identity, order)
+        named = msgspec.structs.replace(order, client_order_id=order.client_order_id or "preview")
+        return preview(self._core, named, self._clock_ns())
 
     def _streams(self, symbol: str) -> answers.Streams:
         entry = self._instrument(symbol)

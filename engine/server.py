@@ -21,6 +21,7 @@ from engine.instruments import load
 from engine.market_data import MarketData
 from engine.messages import Halt, Timer
 from engine.requests import Requests
+from engine.revocations import RevocationFile, Revocations
 from engine.sequencer import Sequencer
 from engine.sessions import Session, Sessions
 from engine.words import Phase, Source
@@ -67,11 +68,24 @@ class Server:
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
         self._batch = Batch(sequencer, most_unpublished=most_unpublished)
-        self._sessions = Sessions(secret, clock_ns, self._ended)
+        revocation_file = RevocationFile(sequencer.journal.folder)
+        revocations = Revocations()
+        for revoked, until_s in revocation_file.read().items():
+            revocations.add(revoked, until_s)
+        self._sessions = Sessions(secret, clock_ns, self._ended, revocations)
         self._market_data = MarketData(self._context, market_data, self._core, clock_ns)
         self._door = Door(self._socket, self._core, self._batch, self._sessions, clock_ns)
         self._drop_copy = DropCopy(self._door.send_to, self._market_data.second)
-        self._door.requests = Requests(sequencer, self._batch, self._sessions, self._drop_copy, self._market_data)
+        self._door.requests = Requests(
+            sequencer,
+            self._batch,
+            self._sessions,
+            self._drop_copy,
+            self._market_data,
+            clock_ns,
+            revocations,
+            revocation_file,
+        )
         self._arrivals = Arrivals(sequencer, ingress, self._batch)
         self._batch.follow(self._drop_copy.publish)
         self._batch.follow(self._market_data.follow)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -38,9 +38,16 @@ class Session:
 class Sessions:
     """Sessions by ZeroMQ routing id."""
 
-    def __init__(self, secret: str, clock_ns: Callable[[], int], ended: Callable[[Session], None]) -> None:
-        """`ended` is told of each session that ends, by whatever way."""
+    def __init__(
+        self,
+        secret: str,
+        clock_ns: Callable[[], int],
+        ended: Callable[[Session], None],
+        revocations: Container[str] = (),
+    ) -> None:
+        """`ended` is told of each session that ends, by whatever way; `revocations` holds the revoked ones."""
         self._secret = secret
+        self._revocations = revocations
         self._clock_ns = clock_ns
         self._ended = ended
         self._sessions: OrderedDict[bytes, Session] = OrderedDict()
@@ -61,6 +68,8 @@ class Sessions:
             identity = verify(self._secret, token)
         except InvalidToken as error:
             raise Refusal(Reason.NOT_AUTHORIZED, "token", str(error)) from None
+        if identity.session in self._revocations:
+            raise Refusal(Reason.NOT_AUTHORIZED, "token", "the token has been revoked")
         if cancel_on_disconnect and (EVERY_ACCOUNT in identity.accounts or not identity.may_trade):
             text = "cancel_on_disconnect is for sessions that trade for accounts named in their token"
             raise Refusal(Reason.INVALID_FIELD, "cancel_on_disconnect", text)
@@ -76,14 +85,17 @@ class Sessions:
         session = self._sessions.get(routing_id)
         if session is None:
             raise Refusal(Reason.NOT_AUTHORIZED, "token", LOG_IN_FIRST)
-        if self.has_expired(session):
+        if self.is_over(session):
             self.end(session)
-            raise Refusal(Reason.NOT_AUTHORIZED, "token", f"the session's token has expired: {LOG_IN_FIRST}")
+            was = "been revoked" if session.identity.session in self._revocations else "expired"
+            raise Refusal(Reason.NOT_AUTHORIZED, "token", f"the session's token has {was}: {LOG_IN_FIRST}")
         self._sessions.move_to_end(routing_id)
         return session
 
-    def has_expired(self, session: Session) -> bool:
-        return session.identity.expires_s * 1_000_000_000 <= self._clock_ns()
+    def is_over(self, session: Session) -> bool:
+        """Whether its token has expired, or been revoked."""
+        identity = session.identity
+        return identity.expires_s * 1_000_000_000 <= self._clock_ns() or identity.session in self._revocations
 
     def end(self, session: Session) -> None:
         """Once: a session that has ended is no longer known."""

@@ -205,12 +205,12 @@ class Door:
     # -------------------------------------------------------------------------------------- the end of a session
 
     def watch(self, now: float) -> None:
-        """Ends sessions whose token has expired or whose peer is gone, as far as somebody waits for that."""
+        """Ends sessions whose token is over or whose peer is gone, as far as somebody waits for that."""
         if now - self._watched < WATCH_SECONDS:
             return
         self._watched = now
         for session in self._sessions:
-            if self._sessions.has_expired(session):
+            if self._sessions.is_over(session):
                 self._sessions.end(session)
             elif session.cancel_on_disconnect:
                 self.send_to(session, b"")

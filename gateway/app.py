@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
+from gateway.analytics import AccountAnalytics
 from gateway.auth import Authenticator
 from gateway.backlog import Backlogs
 from gateway.channels import Channel
@@ -25,6 +26,7 @@ from gateway.exchange import Exchange
 from gateway.history import History
 from gateway.hub import Hub
 from gateway.latest import Latest
+from gateway.layouts import Layouts
 from gateway.lookup import Lookup
 from gateway.market import Market
 from gateway.metrics import Measured, Metrics
@@ -37,6 +39,7 @@ from gateway.server import Server
 from gateway.status import Status
 from gateway.stream import Stream
 from gateway.subscription import Subscription
+from gateway.system import ProcessState, System
 from gateway.websocket import Sockets
 from gateway.writes import Writes
 
@@ -59,6 +62,7 @@ class Gateway:
         secret: str,
         token_minutes: int,
         page: Path,
+        processes: Callable[[], list[ProcessState]],
     ) -> None:
         self.metrics = Metrics()
         self.database = Database(dsn)
@@ -72,8 +76,15 @@ class Gateway:
         history = History(self.database)
         writes = Writes()
         lookup = self._lookup = Lookup(self.hub, writes, self.latest, history)
-        self._orders = Orders(self.authenticator, self.exchange, self.hub, writes, lookup)
+        self._orders = Orders(
+            self.authenticator, self.exchange, self.hub, writes, lookup, self.metrics.windows["order_to_reply"]
+        )
         self._queries = Queries(self.authenticator, self.hub, writes, lookup, self.latest, history)
+        self._layouts = Layouts(self.authenticator, self.database)
+        self._analytics = AccountAnalytics(self.authenticator, self.database)
+        self._system = System(
+            self.authenticator, self.status, self.hub, self.database, self.latest, self.metrics, processes
+        )
         self._risk = Risk(self.authenticator, self.exchange, self.hub, self._orders)
         self._market = Market(self.authenticator, self.exchange, self.hub, self.latest, history)
         self._stream = Stream(self.authenticator, self.metrics, self.subscribe)
@@ -106,6 +117,7 @@ class Gateway:
             route("/api/order", POST=orders.create),
             route("/api/order-lists", POST=orders.create_list),
             route("/api/orders", GET=queries.orders, DELETE=orders.cancel_all),
+            route("/api/orders/preview", POST=orders.preview),
             route("/api/orders/{order_id}", GET=queries.order, PATCH=orders.replace, DELETE=orders.cancel),
             route("/api/positions", GET=queries.positions),
             route("/api/executions", GET=queries.executions),
@@ -117,6 +129,9 @@ class Gateway:
             route("/api/book/{symbol:path}", GET=market.book),
             route("/api/trades/{symbol:path}", GET=market.trades),
             route("/api/candles/{symbol:path}", GET=market.candles),
+            route("/api/analytics", GET=self._analytics.show),
+            route("/api/layouts", GET=self._layouts.show, PUT=self._layouts.keep),
+            route("/api/system", GET=self._system.show),
             route("/api/stream", GET=self._stream.open),
             route("/api/status", GET=self.status.show),
             route("/healthz", GET=self.status.healthz),
@@ -144,9 +159,10 @@ def create(
     secret: str,
     token_minutes: int,
     page: Path,
+    processes: Callable[[], list[ProcessState]] = list,
 ) -> Starlette:
     """The application; its parts are `app.state.gateway`, and start and stop with it."""
-    gateway = Gateway(engine_address, bootstrap, dsn, redis_url, secret, token_minutes, page)
+    gateway = Gateway(engine_address, bootstrap, dsn, redis_url, secret, token_minutes, page, processes)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -201,6 +217,7 @@ def run(
     secret: str,
     token_minutes: int,
     page: Path,
+    processes: Callable[[], list[ProcessState]],
     ready: Callable[[], None],
 ) -> None:
     """The process: until SIGTERM or SIGINT."""
@@ -212,6 +229,7 @@ def run(
         secret=secret,
         token_minutes=token_minutes,
         page=page,
+        processes=processes,
     )
     server = Server(app, host, port)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, TypeVar
 
 import msgspec
@@ -83,6 +84,22 @@ def whole(values: dict[str, str], name: str, default: int, least: int, most: int
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and least <= int(text) <= most):
         raise Refusal(Reason.INVALID_FIELD, name, f"{name} must be a whole number from {least} to {most}")
     return int(text)
+
+
+def one_of(values: dict[str, str], name: str, words: Iterable[str], default: str | None = None) -> str | None:
+    """One of these words. Raises `Refusal`."""
+    text = values.get(name)
+    if text is None:
+        return default
+    known = list(words)
+    if text not in known:
+        raise Refusal(Reason.INVALID_FIELD, name, f"{name} must be one of {', '.join(known)}")
+    return text
+
+
+def stamp(values: dict[str, str], name: str) -> int | None:
+    """Nanoseconds since the epoch, None where it is not given. Raises `Refusal`."""
+    return whole(values, name, 0, 0, (1 << 63) - 1) if name in values else None
 
 
 def page_size(values: dict[str, str]) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 
 from engine import tokens
 from engine.client import AsyncClient
-from engine.messages import AdministrativeCommand, Book, Instrument, NewOrder, OrderCommand, OrderState, Reply
+from engine.messages import AdministrativeCommand, Book, Instrument, NewOrder, OrderCommand, OrderState, Preview, Reply
 from engine.refusal import Refusal
 from engine.registry import Instruments
 from engine.tokens import Identity
@@ -134,6 +134,15 @@ class Exchange:
             raise self._session_refused(refusal) from None
         self.last_seq = max(self.last_seq, reply.seq)
         return reply
+
+    async def preview(self, order: NewOrder) -> Preview:
+        """What the order would do now. Raises `Problem` 503, or `Refusal`."""
+        client = self._connected()
+        try:
+            return await client.preview(order)
+        except TimeoutError as error:
+            await self._lost(client, error)
+            raise unavailable("engine", "the engine did not answer") from None
 
     async def administer(self, command: AdministrativeCommand) -> Reply:
         """The engine's reply. Raises `Problem` 503 where the engine is away or does not answer in time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -45,7 +45,9 @@ CANDLES: Final = """
            count(*)
     FROM (
         SELECT event_ns, price, quantity, seq, index
-        FROM trades WHERE symbol = %(symbol)s ORDER BY id DESC LIMIT %(trades)s
+        FROM trades
+        WHERE symbol = %(symbol)s AND event_ns >= %(start_ns)s AND event_ns < %(end_ns)s
+        ORDER BY {newest} DESC LIMIT %(trades)s
     ) AS newest
     GROUP BY 1 ORDER BY 1 DESC LIMIT %(limit)s"""
 
@@ -74,61 +76,122 @@ class History:
         return {order.order_id: order for order in map(_order, rows)}
 
     async def orders(
-        self,
-        accounts: frozenset[str] | None,
-        symbol: str | None,
-        statuses: frozenset[str] | None,
-        before: Place | None,
-        limit: int,
+        self, chosen: Chosen, statuses: frozenset[str] | None, beyond: Place | None, limit: int
     ) -> list[Order]:
-        """Newest first."""
-        chosen = Conditions(account=accounts, status=statuses)
-        chosen.equal("symbol", symbol)
-        if before is not None:
-            chosen.add("order_id < %s", before[0])
-        query = f"{ORDER} {chosen.where} ORDER BY order_id DESC LIMIT %s"
-        return [_order(row) for row in await self._database.rows(query, (*chosen.values, limit))]
+        """In the order that is asked for."""
+        conditions = chosen.conditions("created_ns")
+        if statuses is not None:
+            conditions.add("status = ANY(%s)", sorted(statuses))
+        for column in ("order_type", "client_order_id"):
+            conditions.equal(column, getattr(chosen, column))
+        if beyond is not None:
+            conditions.add(f"order_id {chosen.beyond} %s", beyond[0])
+        query = f"{ORDER} {conditions.where} ORDER BY order_id {chosen.direction} LIMIT %s"
+        return [_order(row) for row in await self._database.rows(query, (*conditions.values, limit))]
 
-    async def executions(
-        self, accounts: frozenset[str] | None, symbol: str | None, before: Place | None, limit: int
-    ) -> list[Fill]:
-        """Newest first."""
-        chosen = Conditions(account=accounts)
-        chosen.equal("symbol", symbol)
-        if before is not None:
-            try:
-                chosen.add("id < %s", report_id(exec_id(*before)))
-            except ValueError:
-                raise not_a_cursor() from None
-        query = f"{EXECUTION} {chosen.where} ORDER BY id DESC LIMIT %s"
-        return [_fill(row) for row in await self._database.rows(query, (*chosen.values, limit))]
+    async def executions(self, chosen: Chosen, beyond: Place | None, limit: int) -> list[Fill]:
+        """In the order that is asked for."""
+        conditions = chosen.conditions("ts_ns")
+        if chosen.order_id is not None:
+            conditions.add("order_id = %s", int(chosen.order_id))
+        if beyond is not None:
+            conditions.add(f"id {chosen.beyond} %s", _report_id(beyond))
+        query = f"{EXECUTION} {conditions.where} ORDER BY id {chosen.direction} LIMIT %s"
+        return [_fill(row) for row in await self._database.rows(query, (*conditions.values, limit))]
 
     async def positions(self, accounts: frozenset[str] | None) -> list[Position]:
         chosen = Conditions(account=accounts)
         rows = await self._database.rows(f"{POSITION} {chosen.where} ORDER BY account, symbol", chosen.values)
         return [Position(**dict(zip(POSITION_FIELDS, row, strict=True))) for row in rows]
 
-    async def trades(self, symbol: str, limit: int) -> list[Trade]:
+    async def trades(self, symbol: str, limit: int, beyond: Place | None = None) -> list[Trade]:
         """Newest first."""
-        query = f"{TRADE} WHERE symbol = %s ORDER BY id DESC LIMIT %s"
-        return [_trade(row) for row in await self._database.rows(query, (symbol, limit))]
+        conditions = Conditions()
+        conditions.equal("symbol", symbol)
+        if beyond is not None:
+            conditions.add("(seq, index) < (%s, %s)", *beyond)
+        query = f"{TRADE} {conditions.where} ORDER BY seq DESC, index DESC LIMIT %s"
+        return [_trade(row) for row in await self._database.rows(query, (*conditions.values, limit))]
 
-    async def candles(self, symbol: str, interval_s: int, limit: int) -> list[Candle]:
-        """Oldest first; only intervals with trades, of the newest `CANDLE_TRADES` trades."""
+    async def candles(
+        self, symbol: str, interval_s: int, limit: int, start_ns: int | None = None, end_ns: int | None = None
+    ) -> list[Candle]:
+        """Oldest first; only intervals with trades, the newest `limit` within [start, end), of the newest
+        `CANDLE_TRADES` trades there."""
+        bounded = start_ns is not None or end_ns is not None
         values = {
             "symbol": symbol,
             "interval_s": interval_s,
             "interval_ns": interval_s * 1_000_000_000,
             "limit": limit,
             "trades": CANDLE_TRADES,
+            "start_ns": start_ns or 0,
+            "end_ns": (1 << 63) - 1 if end_ns is None else end_ns,
         }
-        rows = await self._database.rows(CANDLES, values)
+        # A replayed day keeps its own times, so that the newest trades need not have the latest ones.
+        rows = await self._database.rows(CANDLES.format(newest="event_ns" if bounded else "id"), values)
         if sum(row[6] for row in rows) == CANDLE_TRADES:
             rows = rows[:-1]  # its interval began before the trades that were read
         return [
             Candle(time_s=row[0], open=row[1], high=row[2], low=row[3], close=row[4], volume=row[5])
             for row in reversed(rows)
         ]
+
+
+def _report_id(place: Place) -> int:
+    try:
+        return report_id(exec_id(*place))
+    except ValueError:
+        raise not_a_cursor() from None
+
+
+class Chosen(NamedTuple):
+    """What a list of orders or executions is to hold; None leaves a column free."""
+
+    accounts: frozenset[str] | None = None
+    symbol: str | None = None
+    side: str | None = None
+    strategy: str | None = None
+    order_type: str | None = None
+    client_order_id: str | None = None
+    order_id: str | None = None
+    start_ns: int | None = None
+    """First nanosecond: of an order's entry, of a fill."""
+    end_ns: int | None = None
+    """First nanosecond that is no longer part of it."""
+    oldest_first: bool = False
+
+    def holds(self, record: Order | Fill) -> bool:
+        """Whether the record belongs to the list, but for its account."""
+        ts_ns = record.created_ns if isinstance(record, Order) else record.ts_ns
+        return (
+            all(
+                getattr(record, name) == wanted
+                for name in ("symbol", "side", "strategy", "order_type", "client_order_id", "order_id")
+                if (wanted := getattr(self, name)) is not None
+            )
+            and (self.start_ns is None or ts_ns >= self.start_ns)
+            and (self.end_ns is None or ts_ns < self.end_ns)
+        )
+
+    def conditions(self, stamp: str) -> Conditions:
+        """`stamp`: the column that `start_ns` and `end_ns` mean."""
+        made = Conditions(account=self.accounts)
+        for column in ("symbol", "side", "strategy"):
+            made.equal(column, getattr(self, column))
+        if self.start_ns is not None:
+            made.add(f"{stamp} >= %s", self.start_ns)
+        if self.end_ns is not None:
+            made.add(f"{stamp} < %s", self.end_ns)
+        return made
+
+    @property
+    def beyond(self) -> str:
+        return ">" if self.oldest_first else "<"
+
+    @property
+    def direction(self) -> str:
+        return "ASC" if self.oldest_first else "DESC"
 
 
 class Conditions:

@@ -246,7 +246,10 @@ class Hub:
                 )  # fmt: skip
         if messages:
             _, created_ms = messages[-1].timestamp()
-            self._metrics.hub_lag.set(max(0.0, time.time() - created_ms / 1000))
+            age_s = max(0.0, time.time() - created_ms / 1000)
+            self._metrics.hub_lag.set(age_s)
+            if loaded:
+                self._metrics.windows["kafka_to_gateway"].add(age_s)
         self._room.acquire()
         self._post(self._fold, batch, loaded)
 

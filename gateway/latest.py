@@ -45,6 +45,14 @@ class Latest:
     async def ping(self) -> None:
         await self._asked(self._client.ping)
 
+    async def cursor(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+        """How far the sink has written: the next offset of each partition."""
+        found: dict[tuple[str, int], int] = {}
+        for topic in topics:
+            offsets = await self._asked(self._client.hgetall, f"cursor:{topic}")
+            found |= {(topic, int(number)): int(offset) for number, offset in offsets.items()}
+        return found
+
     async def orders(self, order_ids: Iterable[str]) -> dict[str, Order]:
         """Those that Redis holds."""
         values = await self._values([f"order:{order_id}" for order_id in order_ids])

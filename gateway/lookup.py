@@ -8,7 +8,7 @@ from engine.messages import Fill, Order, Trade
 from engine.words import Reason
 from gateway import browser
 from gateway.channels import FILLS, Channel
-from gateway.history import History
+from gateway.history import Chosen, History
 from gateway.hub import Hub
 from gateway.latest import Away, Latest
 from gateway.problems import Problem, not_found, unavailable
@@ -64,7 +64,7 @@ class Lookup:
         try:
             found: list[Fill] | list[Trade]
             if channel.feed is FILLS:
-                found = await self._history.executions(accounts, None, None, RECENT)
+                found = await self._history.executions(Chosen(accounts=accounts), None, RECENT)
             else:
                 found = await self._history.trades(channel.symbol or "", RECENT)
         except Problem:

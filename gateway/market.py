@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from engine.messages import Book, Instrument
 from engine.words import Reason
-from gateway import bodies, browser
+from gateway import bodies, browser, paging
 from gateway.auth import Authenticator
 from gateway.channels import BOOK
 from gateway.exchange import Exchange
@@ -22,6 +22,14 @@ from gateway.problems import not_found, unavailable
 
 BOOK_LEVELS: Final = 20
 LARGEST_INTERVAL_S: Final = 86_400
+LARGEST_CANDLES: Final = 5_000
+LATEST_S: Final = 9_000_000_000
+"""Seconds that fit a stamp in nanoseconds."""
+INTERVALS: Final = {
+    "1s": 1, "5s": 5, "15s": 15, "30s": 30, "1m": 60, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "4h": 14_400,
+    "1d": 86_400,
+}  # fmt: skip
+"""Words for the usual lengths; any whole number of seconds is one too."""
 
 
 class _Phase(msgspec.Struct):
@@ -92,24 +100,36 @@ class Market:
         return browser.reply(browser.encoded(shown))
 
     async def trades(self, request: Request) -> Response:
-        """GET /api/trades/{symbol}?limit=: newest first."""
+        """GET /api/trades/{symbol}?limit=&cursor=: newest first."""
         self._authenticator.identify(request)
         symbol = await self._symbol(request)
-        limit = bodies.page_size(bodies.parameters(request, "limit"))
+        values = bodies.parameters(request, "limit", "cursor")
+        limit, beyond = bodies.page_size(values), paging.cursor_place(values.get("cursor"))
         ring = self._hub.state.trades.get(symbol, ())
-        memory = {(event.seq, event.index): event.json for event in ring}
-        if len(memory) < limit:
-            stored = await self._history.trades(symbol, limit)
-            memory = {(trade.seq, trade.index): browser.encoded(trade) for trade in stored} | memory
-        newest = [memory[place] for place in sorted(memory, reverse=True)[:limit]]
-        return browser.reply(browser.listed("trades", newest))
+        places = [(event.seq, event.index) for event in ring]
+        found = {
+            place: event.json for place, event in zip(places, ring, strict=True) if beyond is None or place < beyond
+        }
+        if len(found) < limit:
+            stored = await self._history.trades(symbol, limit, beyond)
+            found = {(trade.seq, trade.index): browser.encoded(trade) for trade in stored} | found
+        newest = sorted(found, reverse=True)[:limit]
+        more = paging.cursor_text(newest[-1]) if len(newest) == limit else None
+        rest = b',"next_cursor":' + msgspec.json.encode(more)
+        return browser.reply(browser.listed("trades", [found[place] for place in newest], rest))
 
     async def candles(self, request: Request) -> Response:
-        """GET /api/candles/{symbol}?interval=60&limit=500: oldest first."""
+        """GET /api/candles/{symbol}?interval=1m&start_s=&end_s=&limit=500: oldest first."""
         self._authenticator.identify(request)
         symbol = await self._symbol(request)
-        values = bodies.parameters(request, "interval", "limit")
-        interval_s = bodies.whole(values, "interval", 60, 1, LARGEST_INTERVAL_S)
-        limit = bodies.whole(values, "limit", 500, 1, bodies.LARGEST_PAGE)
-        candles = await self._history.candles(symbol, interval_s, limit)
-        return browser.reply(browser.encoded({"candles": candles}))
+        values = bodies.parameters(request, "interval", "start_s", "end_s", "limit")
+        interval_s = INTERVALS.get(values.get("interval", "1m"))
+        if interval_s is None:
+            interval_s = bodies.whole(values, "interval", 60, 1, LARGEST_INTERVAL_S)
+        limit = bodies.whole(values, "limit", 500, 1, LARGEST_CANDLES)
+        start_ns, end_ns = (
+            bodies.whole(values, name, 0, 0, LATEST_S) * 1_000_000_000 if name in values else None
+            for name in ("start_s", "end_s")
+        )
+        candles = await self._history.candles(symbol, interval_s, limit, start_ns, end_ns)
+        return browser.reply(browser.encoded({"symbol": symbol, "interval_s": interval_s, "candles": candles}))

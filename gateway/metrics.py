@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import Final
 
+import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
@@ -14,6 +16,38 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 UNKNOWN_ROUTE: Final = "(none)"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+WINDOW: Final = 4096
+"""Durations that percentiles are taken from."""
+
+
+class Percentiles(msgspec.Struct, kw_only=True, frozen=True):
+    """Milliseconds, of the latest `count` (at most 4,096); null before the first."""
+
+    count: int
+    p50_ms: float | None
+    p90_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+
+
+class Window:
+    """The latest durations of one kind."""
+
+    def __init__(self) -> None:
+        self._seconds: deque[float] = deque(maxlen=WINDOW)
+
+    def add(self, seconds: float) -> None:
+        self._seconds.append(seconds)
+
+    def percentiles(self) -> Percentiles:
+        ordered = sorted(self._seconds)
+        found = [round(ordered[int(part * (len(ordered) - 1))] * 1000, 3) if ordered else None for part in PARTS]
+        return Percentiles(count=len(ordered), p50_ms=found[0], p90_ms=found[1], p99_ms=found[2], max_ms=found[3])
+
+
+PARTS: Final = (0.5, 0.9, 0.99, 1.0)
 
 
 class Metrics:
@@ -28,6 +62,8 @@ class Metrics:
             buckets=BUCKETS,
             registry=registry,
         )
+        self.windows = {"order_to_reply": Window(), "request": Window(), "kafka_to_gateway": Window()}
+        """For /api/system: an order's way to the engine and back, any request's, a record's from its Kafka stamp."""
         self.sse_clients = Gauge("hft_gateway_sse_clients", "Open SSE streams.", registry=registry)
         self.websocket_clients = Gauge("hft_gateway_websocket_clients", "Open WebSockets.", registry=registry)
         self.sent = Counter("hft_gateway_events_sent", "Events sent to clients.", ("feed",), registry=registry)
@@ -41,6 +77,10 @@ class Metrics:
         self.unreadable = Counter(
             "hft_gateway_unreadable_records", "Kafka records that could not be read.", registry=registry
         )
+
+    def clients(self, transport: str) -> int:
+        """How many are connected now by `sse` or `websocket`."""
+        return int(self.registry.get_sample_value(f"hft_gateway_{transport}_clients") or 0)
 
     async def show(self, request: Request) -> Response:
         """GET /metrics"""
@@ -65,7 +105,8 @@ class Measured:
                 method = scope["method"] if scope["method"] in METHODS else "OTHER"
                 route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
                 self.metrics.requests.labels(method, route, str(message["status"])).inc()
-                self.metrics.latency.labels(method, route).observe(time.perf_counter() - begun)
+                self.metrics.latency.labels(method, route).observe(took := time.perf_counter() - begun)
+                self.metrics.windows["request"].add(took)
             await send(message)
 
         await self.app(scope, receive, measured_send)

@@ -23,6 +23,7 @@ from gateway.auth import Authenticator
 from gateway.exchange import Exchange
 from gateway.hub import Hub
 from gateway.lookup import Lookup, no_such_order
+from gateway.metrics import Window
 from gateway.problems import Problem, rejected
 from gateway.writes import Write, Writes, as_written
 
@@ -66,13 +67,20 @@ _replace: Final = msgspec.json.Decoder(ReplaceBody)
 
 class Orders:
     def __init__(
-        self, authenticator: Authenticator, exchange: Exchange, hub: Hub, writes: Writes, lookup: Lookup
+        self,
+        authenticator: Authenticator,
+        exchange: Exchange,
+        hub: Hub,
+        writes: Writes,
+        lookup: Lookup,
+        waited: Window,
     ) -> None:
         self._authenticator = authenticator
         self._exchange = exchange
         self._hub = hub
         self._writes = writes
         self._lookup = lookup
+        self._waited = waited
 
     # --------------------------------------------------------------------------------------------------- the routes
 
@@ -83,6 +91,14 @@ class Orders:
         reply = await self.submit(identity, body, Source.REST)
         status = 200 if reply.outcome == DUPLICATE else 201
         return browser.reply(browser.encoded(reply), status, {"Location": f"/api/orders/{reply.order_id}"})
+
+    async def preview(self, request: Request) -> Response:
+        """POST /api/orders/preview"""
+        identity = self._authenticator.identify(request)
+        body = await bodies.read(request, _new_order)
+        account = auth.trading_account(identity, body.account)
+        order = NewOrder(**{**asdict(body), "account": account})
+        return browser.reply(browser.encoded(await self._exchange.preview(order)))
 
     async def create_list(self, request: Request) -> Response:
         """POST /api/order-lists"""
@@ -159,7 +175,9 @@ class Orders:
             raise Refusal(Reason.NOT_AUTHORIZED, "transact_ns", NOT_YOUR_TIME)
         # With an id a repeat is safe, also where the user gave none.
         command = with_ids(replace(command, account=account), uuid.uuid4().hex)
+        begun = time.perf_counter()
         reply = await self._exchange.submit(command, identity.actor, source)
+        self._waited.add(time.perf_counter() - begun)
         refused_before = reply.outcome == DUPLICATE and reply.order_status == OrderStatus.REJECTED.wire
         if reply.outcome == REJECTED or refused_before:
             self._remember(command, account, reply, source)

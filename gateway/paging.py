@@ -17,7 +17,7 @@ Place = tuple[int, int]
 class Page(NamedTuple, Generic[T]):
     records: list[T]
     next_cursor: Place | None
-    """Where the next page begins (everything before it); None at the end."""
+    """The last record's place, which goes into `beyond` for the next page; None at the end."""
 
 
 def order_place(order: Order) -> Place:
@@ -34,21 +34,23 @@ def merge(
     *,
     place: Callable[[T], Place],
     matches: Callable[[T], bool],
-    before: Place | None,
+    beyond: Place | None,
     limit: int,
+    oldest_first: bool = False,
 ) -> Page[T]:
-    """One page, newest first.
+    """One page, newest first unless `oldest_first`.
 
-    `stored` is the database's page of `limit` records that match and lie before `before`; `memory` holds records as new
+    `stored` is the database's page of `limit` records that match and lie beyond `beyond`; `memory` holds records as new
     as any, matching or not, which replace their older selves. Where the database's page is full, what lies beyond its
     last record is not known yet and left to the next page."""
     end = place(stored[-1]) if len(stored) == limit else None
     records = {place(record): record for record in stored}
     for record in memory:
         at = place(record)
-        if (before is None or at < before) and (end is None or at >= end):
+        follows = beyond is None or (at > beyond if oldest_first else at < beyond)
+        if follows and (end is None or (at <= end if oldest_first else at >= end)):
             records[at] = record
-    found = [records[at] for at in sorted(records, reverse=True) if matches(records[at])]
+    found = [records[at] for at in sorted(records, reverse=not oldest_first) if matches(records[at])]
     if len(found) > limit:
         return Page(found[:limit], place(found[limit - 1]))
     return Page(found, end)

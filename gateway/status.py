@@ -69,6 +69,11 @@ class Status:
         }
 
     @property
+    def last_seq(self) -> int:
+        """The last command that the engine is known to have sequenced."""
+        return max(self._exchange.last_seq, self._hub.state.last_seq)
+
+    @property
     def ready(self) -> bool:
         return self._hub.loaded.is_set() and all(service["healthy"] for service in self.services().values())
 
@@ -96,6 +101,5 @@ class Status:
         """GET /api/status"""
         services = self.services()
         clients = len(self._hub.directory.subscribers)
-        last_seq = max(self._exchange.last_seq, self._hub.state.last_seq)
-        content = {"healthy": self.ready, "services": services, "last_seq": last_seq, "stream_clients": clients}
+        content = {"healthy": self.ready, "services": services, "last_seq": self.last_seq, "stream_clients": clients}
         return browser.reply(browser.encoded(content))

@@ -6,15 +6,18 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from infra import placement
+from infra import placement, state
 from infra.errors import OperatorError
 from infra.folders import Folders, folders
 from infra.node import PAGE
 from infra.process import Program
 from infra.secrets import jwt_secret
 from infra.settings import Settings
+
+if TYPE_CHECKING:
+    from gateway.system import ProcessState
 
 STAGE_SERVERS: Final = 0
 STAGE_ENGINE: Final = 1
@@ -50,6 +53,24 @@ def _place_engine(settings: Settings) -> None:
 
 def _secret(settings: Settings, where: Folders) -> str:
     return jwt_secret(settings.jwt_secret, where.secrets)
+
+
+def _processes(where: Folders) -> list[ProcessState]:
+    """What the launcher that started us knows of all processes."""
+    from gateway.system import ProcessState
+
+    found = state.read(where.run)
+    return [
+        ProcessState(
+            name=service.name,
+            state=service.state,
+            pid=service.pid,
+            started_ns=None if service.started_at is None else int(service.started_at * 1_000_000_000),
+            restarts=service.restarts,
+            detail=service.detail,
+        )
+        for service in (found.services if found else ())
+    ]
 
 
 def _processor(number: str, setting: str) -> int | None:
@@ -139,6 +160,7 @@ SERVICES: Final[Mapping[str, Service]] = {
             "secret": _secret(settings, where),
             "token_minutes": settings.token_minutes,
             "page": PAGE / "dist",
+            "processes": lambda: _processes(where),
         },
     ),
     "market": Service(

@@ -23,6 +23,7 @@ from engine.layout import COMMAND
 from engine.market_data import MarketData
 from engine.messages import DefineAccount
 from engine.requests import Requests
+from engine.revocations import RevocationFile, Revocations
 from engine.sequencer import Sequencer
 from engine.sessions import Sessions
 from engine.words import FrameKind, Source
@@ -98,7 +99,16 @@ class Desk:
         self.context: zmq.Context[Any] = zmq.Context()
         self.market_data = MarketData(self.context, "inproc://fuzz", self.sequencer.core, time.time_ns)
         self.batch.follow(self.market_data.follow)
-        self.door.requests = Requests(self.sequencer, self.batch, sessions, drop_copy, self.market_data)
+        self.door.requests = Requests(
+            self.sequencer,
+            self.batch,
+            sessions,
+            drop_copy,
+            self.market_data,
+            time.time_ns,
+            Revocations(),
+            RevocationFile(folder),
+        )
         known = ((VIEWER, "viewer", "demo"), (STRANGER, "trader", "x"), (OWNER, "trader", "demo"))
         for routing_id, role, account in known:
             sessions.login(routing_id, token("fuzz", role, (account,)))

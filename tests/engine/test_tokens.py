@@ -52,10 +52,33 @@ def forge(header: dict[str, Any], payload: dict[str, Any], key: str | None, dige
 
 @pytest.mark.parametrize("role", ROLES)
 def test_round_trip(role: str) -> None:
-    identity = Identity("someone", role, ("one", "two"))
+    identity = Identity("someone", role, ("one", "two"), session="login")
     at = now()
     token = tokens.issue(SECRET, identity, now_s=at, lifetime_s=60)
     assert tokens.verify(SECRET, token) == identity._replace(expires_s=at + 60)
+    refresh = tokens.issue_refresh(SECRET, identity, 3, now_s=at, lifetime_s=90)
+    assert tokens.verify_refresh(SECRET, refresh) == (identity._replace(expires_s=at + 90), 3)
+
+
+def test_a_token_is_good_for_one_purpose() -> None:
+    identity = Identity("ann", "trader", ("ann",), session="login")
+    with pytest.raises(InvalidToken):
+        tokens.verify(SECRET, tokens.issue_refresh(SECRET, identity, 0, now_s=now(), lifetime_s=60))
+    with pytest.raises(InvalidToken):
+        tokens.verify_refresh(SECRET, tokens.issue(SECRET, identity, now_s=now(), lifetime_s=60))
+    for generation in (None, "0", -1):
+        forged = forge({"alg": "HS256"}, claims(aud=tokens.REFRESH_AUDIENCE, sid="login", gen=generation), SECRET)
+        with pytest.raises(InvalidToken):
+            tokens.verify_refresh(SECRET, forged)
+
+
+def test_a_token_without_a_session_is_one_by_itself() -> None:
+    first, second = (
+        tokens.verify(SECRET, tokens.issue(SECRET, Identity("a", "viewer", ()), now_s=now(), lifetime_s=60)).session
+        for _ in range(2)
+    )
+    assert first
+    assert first != second
 
 
 def test_the_hand_made_token_of_these_tests_is_good() -> None:
@@ -138,6 +161,8 @@ def test_claims_of_another_token_do_not_fit_its_signature() -> None:
         {"accounts": "*"},
         {"accounts": [1]},
         {"accounts": {"ann": 1}},
+        {"sid": ""},
+        {"sid": 7},
     ],
     ids=str,
 )
@@ -167,5 +192,6 @@ def test_what_an_identity_may_do() -> None:
     assert not ANN.may_use("bob")
     assert not Identity("x", "trader", ()).may_use("ann")
     assert Identity("x", "service", (EVERY_ACCOUNT,)).may_use("anything")
-    assert {role for role in ROLES if not Identity("x", role, ()).may_trade} == {"viewer"}
+    assert {role for role in ROLES if not Identity("x", role, ()).may_trade} == {"viewer", "risk"}
+    assert {role for role in ROLES if Identity("x", role, ()).may_control_risk} == {"risk", "admin", "service"}
     assert {role for role in ROLES if Identity("x", role, ()).may_administer} == {"admin", "service"}

@@ -39,6 +39,7 @@ class Running:
     def __init__(self, system: System, **changes: Any) -> None:
         """`changes` replace arguments of `gateway.app.create`."""
         settings = system.settings
+        self.system = system
         (self.port,) = free_ports(1)
         self.secret = system.secret
         self.ready = threading.Event()

@@ -16,7 +16,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 def test_every_route_is_described_and_no_other() -> None:
     nowhere = "127.0.0.1:1"
     gateway = Gateway(
-        f"tcp://{nowhere}", nowhere, f"postgresql://{nowhere}/x", f"redis://{nowhere}", "x" * 40, 1, Path()
+        f"tcp://{nowhere}", nowhere, f"postgresql://{nowhere}/x", f"redis://{nowhere}", "x" * 40, 1, Path(), list
     )
     there = set()
     for route in gateway.routes():

@@ -272,3 +272,31 @@ def test_decimals_travel_as_text(trader: httpx.Client, symbol: str) -> None:
     raw = json.dumps(body(symbol)).replace('"190.00"', "190.010000000000000000000000000000")
     placed = trader.post("/api/order", content=raw.encode()).json()
     assert trader.get(f"/api/orders/{placed['order_id']}").json()["limit_price"] == "190.01"
+
+
+def test_a_preview_tells_cost_and_risk_and_sends_nothing(
+    trader: httpx.Client, counterparty: httpx.Client, account: str, symbol: str
+) -> None:
+    place(counterparty, symbol, side="sell", quantity="4", limit_price="189.00")
+    answer = trader.post("/api/orders/preview", json=body(symbol))
+    assert answer.status_code == 200
+    shown = answer.json()
+    assert (shown["accepted"], shown["reason"], shown["account"]) == (True, None, account)
+    assert (shown["risk_price"], shown["notional"], shown["opening_quantity"]) == ("190.00", "1900.00", "10")
+    assert (shown["fills_now"], shown["fills_now_price"], shown["fills_now_notional"]) == ("4", "189.00", "756.00")
+    assert shown["fills_now_fee"] == "0.02268"
+    assert (shown["position"], shown["position_after"], shown["buying_power"]) == ("0", "10", None)
+    assert working(trader) == []
+    place(trader, symbol, quantity="4")
+    eventually(lambda: trader.get("/api/positions", params={"symbol": symbol}).json()["positions"])
+    assert trader.post("/api/orders/preview", json=body(symbol, side="sell")).json()["opening_quantity"] == "6"
+
+
+def test_a_preview_tells_why_an_order_would_be_refused(trader: httpx.Client, other: str, symbol: str) -> None:
+    refused = trader.post("/api/orders/preview", json=body(symbol, reduce_only=True)).json()
+    assert (refused["accepted"], refused["reason"], refused["field"]) == (False, "reduce_only", "reduce_only")
+    assert trader.post("/api/orders/preview", json=body(symbol, limit_price="2001.00")).json()["reason"] == "price_band"
+    answer = trader.post("/api/orders/preview", json=body(symbol, limit_price="190.001"))
+    assert (answer.status_code, answer.json()["reason"]) == (422, "price_increment")
+    assert trader.post("/api/orders/preview", json=body(symbol, account=other)).status_code == 403
+    assert trader.post("/api/orders/preview", json=body("NOPE")).status_code == 422

@@ -16,13 +16,13 @@ class Row(msgspec.Struct):
     newer: bool = False
 
 
-def page(stored: list[Row], memory: list[Row], *, before: int | None = None, limit: int = 3) -> Page[Row]:
+def page(stored: list[Row], memory: list[Row], *, beyond: int | None = None, limit: int = 3) -> Page[Row]:
     return paging.merge(
         stored,
         memory,
         place=lambda row: (row.number, 0),
         matches=lambda row: row.status == "new",
-        before=None if before is None else (before, 0),
+        beyond=None if beyond is None else (beyond, 0),
         limit=limit,
     )
 
@@ -60,7 +60,7 @@ def test_nothing_beyond_a_full_page_of_the_database_is_claimed() -> None:
 
 
 def test_a_later_page_takes_nothing_from_before_it() -> None:
-    assert numbers(page([Row(3, "new")], [Row(9, "new"), Row(4, "new")], before=5)) == [4, 3]
+    assert numbers(page([Row(3, "new")], [Row(9, "new"), Row(4, "new")], beyond=5)) == [4, 3]
 
 
 def test_pages_together_hold_everything_once() -> None:
@@ -70,7 +70,7 @@ def test_pages_together_hold_everything_once() -> None:
     while True:
         matching = [row for row in reversed(everything) if row.status == "new"]
         stored = [row for row in matching if before is None or row.number < before][:3]
-        found = page(stored, everything[30:], before=before)
+        found = page(stored, everything[30:], beyond=before)
         seen += numbers(found)
         if found.next_cursor is None:
             break

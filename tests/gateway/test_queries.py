@@ -70,6 +70,15 @@ def day(gateway: Running, engine: Client) -> Iterator[Day]:
         ({"status": "rejected"}, []),
         ({"limit": 2}, [5, 4]),
         ({"symbol": "NOPE"}, []),
+        ({"sort": "oldest"}, [0, 1, 2, 3, 4, 5]),
+        ({"sort": "oldest", "limit": 2}, [0, 1]),
+        ({"side": "sell"}, []),
+        ({"side": "buy", "order_type": "limit", "sort": "newest"}, [5, 4, 3, 2, 1, 0]),
+        ({"order_type": "stop"}, []),
+        ({"strategy": "none"}, []),
+        ({"client_order_id": "nobody's"}, []),
+        ({"end_ns": 1}, []),
+        ({"start_ns": 1}, [5, 4, 3, 2, 1, 0]),
     ],
 )
 def test_orders_newest_first(day: Day, parameters: dict[str, object], expected: list[int]) -> None:
@@ -82,12 +91,13 @@ def test_orders_of_one_symbol(day: Day) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 100])
+@pytest.mark.parametrize("sort", ["newest", "oldest"])
 @pytest.mark.parametrize(
     ("path", "name", "expected"), [("/api/orders", "orders", 6), ("/api/executions", "executions", 3)]
 )
-def test_pages_hold_everything_once(day: Day, path: str, name: str, expected: int, limit: int) -> None:
+def test_pages_hold_everything_once(day: Day, path: str, name: str, expected: int, limit: int, sort: str) -> None:
     seen: list[dict[str, Any]] = []
-    parameters: dict[str, Any] = {"limit": limit}
+    parameters: dict[str, Any] = {"limit": limit, "sort": sort}
     for _ in range(20):
         page = day.trader.get(path, params=parameters).json()
         assert len(page[name]) <= limit
@@ -96,7 +106,27 @@ def test_pages_hold_everything_once(day: Day, path: str, name: str, expected: in
             break
         parameters["cursor"] = page["next_cursor"]
     assert len(seen) == expected
-    assert seen == sorted(seen, key=lambda row: int(row["order_id"]), reverse=True)
+    assert seen == sorted(seen, key=lambda row: int(row["order_id"]), reverse=sort == "newest")
+
+
+def test_pages_of_the_tape_and_of_positions(day: Day) -> None:
+    first = day.trader.get(f"/api/trades/{day.symbol}", params={"limit": 2}).json()
+    rest = day.trader.get(f"/api/trades/{day.symbol}", params={"limit": 2, "cursor": first["next_cursor"]}).json()
+    assert [trade["quantity"] for trade in first["trades"] + rest["trades"]] == ["3", "2", "1"]
+    assert rest["next_cursor"] is None
+    found = eventually(lambda: rows(day.trader, "/api/positions", "positions", symbol=day.symbol, limit=1))
+    assert found[0]["symbol"] == day.symbol
+    assert rows(day.trader, "/api/positions", "positions", symbol=day.quiet) == []
+    beyond = {"cursor": f"{day.account}|{day.symbol}"}
+    assert day.trader.get("/api/positions", params=beyond).json() == {"positions": [], "next_cursor": None}
+
+
+def test_executions_of_one_order_and_of_a_time(day: Day) -> None:
+    fills = rows(day.trader, "/api/executions", "executions")
+    assert rows(day.trader, "/api/executions", "executions", order_id=day.orders[1]) == fills[1:2]
+    assert rows(day.trader, "/api/executions", "executions", start_ns=fills[1]["ts_ns"]) == fills[:2]
+    assert rows(day.trader, "/api/executions", "executions", end_ns=fills[1]["ts_ns"]) == fills[2:]
+    assert rows(day.trader, "/api/executions", "executions", side="sell") == []
 
 
 def test_the_database_says_the_same_as_memory(gateway: Running, day: Day) -> None:
@@ -196,6 +226,55 @@ def test_candles(day: Day) -> None:
     assert [candle["time_s"] for candle in seconds] == sorted(candle["time_s"] for candle in seconds)
     assert rows(day.trader, f"/api/candles/{day.symbol}", "candles", interval=1, limit=1) == seconds[-1:]
     assert rows(day.trader, f"/api/candles/{day.quiet}", "candles") == []
+    path, start = f"/api/candles/{day.symbol}", candle["time_s"]
+    assert rows(day.trader, path, "candles", interval="1d", start_s=start, end_s=start + 86_400) == [candle]
+    assert rows(day.trader, path, "candles", interval="1d", end_s=start) == []
+    assert rows(day.trader, path, "candles", interval="1d", start_s=start + 86_400) == []
+
+
+def test_analytics(day: Day) -> None:
+    """What was bought at 100, 101 and 102 is sold at 110: 3 of it close the position of the first fills."""
+
+    def closed() -> dict[str, Any]:
+        found: dict[str, Any] = day.trader.get("/api/analytics", params={"points": 10}).json()
+        return found if found["total"]["fills"] == 4 and found["equity"] else {}
+
+    place(day.counterparty, day.symbol, quantity=6, limit_price=110)
+    place(day.trader, day.symbol, side="sell", quantity=6, limit_price=110)
+    shown = eventually(closed)
+    total = shown["total"]
+    assert Decimal(total["realized_pnl"]) == 660 - (100 + 202 + 306)
+    assert Decimal(total["net_pnl"]) == Decimal(total["realized_pnl"]) - Decimal(total["fees"])
+    assert Decimal(total["fees"]) == sum(
+        Decimal(fill["fee"]) for fill in rows(day.trader, "/api/executions", "executions")
+    )
+    assert (total["wins"], total["losses"], total["win_rate"], total["profit_factor"]) == (1, 0, "1.0000", None)
+    (by_symbol,) = shown["by_symbol"]
+    (by_day,) = shown["by_day"]
+    assert {**total, "symbol": day.symbol} == by_symbol
+    assert {**total, "day": by_day["day"]} == by_day
+    assert len(shown["equity"]) <= 11
+    assert [int(point["ts_ns"]) for point in shown["equity"]] == sorted(int(p["ts_ns"]) for p in shown["equity"])
+    nothing = day.trader.get("/api/analytics", params={"end_ns": 1}).json()
+    assert (nothing["equity"], nothing["total"]["fills"], nothing["max_drawdown"]) == ([], 0, None)
+    assert day.trader.get("/api/analytics", params={"account": day.other}).status_code == 403
+
+
+def test_the_system_describes_itself(gateway: Running, day: Day) -> None:
+    shown = day.trader.get("/api/system").json()
+    assert shown["healthy"] is True
+    assert int(shown["last_seq"]) > 0
+    assert {lag["consumer"] for lag in shown["lag"]} == {"gateway", "sink-postgres", "sink-redis"}
+    assert all(lag["records"] is not None and lag["records"] >= 0 for lag in shown["lag"])
+    assert shown["latency"]["order_to_reply"]["count"] > 0
+    assert shown["latency"]["order_to_reply"]["p50_ms"] <= shown["latency"]["order_to_reply"]["p99_ms"]
+    (feed,) = [feed for feed in shown["feeds"] if feed["symbol"] == day.symbol]
+    assert feed["bid"] == "51.00"
+    assert feed["book_age_ms"] >= 0
+    # Of the system's own gateway, which has a launcher.
+    real = httpx.get(f"{gateway.system.url}/api/system", headers=dict(day.trader.headers)).json()
+    assert {"engine", "gateway", "kafka"} <= {process["name"] for process in real["processes"]}
+    assert all(process["state"] == "ready" for process in real["processes"])
 
 
 @pytest.mark.parametrize("path", ["/api/book/NOPE", "/api/trades/NOPE", "/api/candles/NOPE", "/api/book/%00"])
@@ -219,7 +298,13 @@ def test_symbols_that_are_not_there(trader: httpx.Client, path: str) -> None:
         ("/api/orders/1?x=1", "x"),
         ("/api/executions?cursor=9223372036854775807.99999999", "cursor"),
         ("/api/executions?status=new", "status"),
-        ("/api/positions?symbol=AAPL", "symbol"),
+        ("/api/positions?page=1", "page"),
+        ("/api/orders?sort=best", "sort"),
+        ("/api/orders?side=both", "side"),
+        ("/api/orders?start_ns=now", "start_ns"),
+        ("/api/executions?order_id=0", "order_id"),
+        ("/api/candles/AAPL?start_s=-1", "start_s"),
+        ("/api/analytics?points=1", "points"),
         ("/api/book/AAPL?levels=21", "levels"),
         ("/api/book/AAPL?levels=%C2%B2", "levels"),
         ("/api/trades/AAPL?limit=-1", "limit"),
