@@ -9,9 +9,9 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from engine import frames
-from engine.messages import Book, DecimalText, OrderState, Reply, as_json
+from engine.messages import AdministrativeCommand, Book, DecimalText, OrderState, Reply, as_json
 from engine.refusal import Refusal
-from engine.words import Reason
+from engine.words import Reason, Source
 
 LOG_IN_FIRST: Final = "log in first"
 
@@ -143,3 +143,10 @@ def order_state(payload: bytes) -> OrderState | None:
 def request(kind: str, **fields: Any) -> bytes:
     """The JSON of a request; fields that are None are left out."""
     return as_json({"type": kind, **{name: value for name, value in fields.items() if value is not None}})
+
+
+def administrative(command: AdministrativeCommand, actor: str | None, source: Source | None) -> bytes:
+    """The JSON of an administrative command: the session's own, or one of `actor`, who came in by `source`."""
+    if actor is None or source is None:
+        return as_json(command)
+    return as_json({"type": "administer", "actor": actor, "source": source.wire, "command": command})

@@ -260,9 +260,12 @@ class Client(_Connection):
         """COMMAND records in one frame; one REPLY record each, in order."""
         return in_records(self._ask_logged_in(self._framed(records)))
 
-    def administer(self, command: AdministrativeCommand) -> Reply:
-        """For the roles admin and service. Raises `Refusal` where the session may not."""
-        return in_json(self._ask_logged_in(as_json(command)), Reply)
+    def administer(
+        self, command: AdministrativeCommand, *, actor: str | None = None, source: Source | None = None
+    ) -> Reply:
+        """For the roles admin and service, some for risk; a service may say whom it speaks for. Raises `Refusal` where
+        the session may not."""
+        return in_json(self._ask_logged_in(answers.administrative(command, actor, source)), Reply)
 
     def status(
         self, account: str, *, client_order_id: str | None = None, order_id: str | None = None
@@ -445,9 +448,11 @@ class AsyncClient(_Connection):
         """As `Client.submit_records`."""
         return in_records(await self._ask_logged_in(self._framed(records)))
 
-    async def administer(self, command: AdministrativeCommand) -> Reply:
+    async def administer(
+        self, command: AdministrativeCommand, *, actor: str | None = None, source: Source | None = None
+    ) -> Reply:
         """As `Client.administer`."""
-        return in_json(await self._ask_logged_in(as_json(command)), Reply)
+        return in_json(await self._ask_logged_in(answers.administrative(command, actor, source)), Reply)
 
     async def status(
         self, account: str, *, client_order_id: str | None = None, order_id: str | None = None

@@ -13,7 +13,7 @@ from engine.batch import Batch
 from engine.drop_copy import DropCopy
 from engine.lookup import find_order
 from engine.market_data import MarketData
-from engine.messages import AdministrativeCommand, Book, NewOrder, OrderState
+from engine.messages import AdministrativeCommand, Book, Halt, Kill, Limits, NewOrder, OrderState, Resume
 from engine.preview import compile_preview, preview
 from engine.reading import parse, parse_administrative
 from engine.records import book_record, instrument_record
@@ -32,6 +32,10 @@ ADMINISTRATIVE_TYPES: Final = frozenset(
     for kind in get_args(AdministrativeCommand)
     if kind not in (messages.Refused, messages.Unreadable)
 )
+
+OF_RISK: Final = (Limits, Kill, Halt, Resume)
+"""What the role risk may do besides looking."""
+LONGEST_ACTOR: Final = 64
 
 Answer = Callable[[Any], None]
 
@@ -53,6 +57,11 @@ class Request(msgspec.Struct):
     """Of `preview`: the new order."""
     sessions: dict[str, int] = {}
     """Of `revoke`: session → when its last token expires, in seconds since the epoch."""
+
+    actor: str = ""
+    source: str = ""
+    command: msgspec.Raw = msgspec.Raw()
+    """Of `administer`: an administrative command of somebody for whom a process of ours speaks."""
 
 
 class Requests:
@@ -109,6 +118,8 @@ class Requests:
             case "state_hash":
                 _check_may_administer(session)
                 answer(answers.StateHash(last_seq=self._sequencer.last_seq, state_hash=self._core.state_hash()))
+            case "administer":
+                self._administer_for(session, request, answer)
             case "revoke":
                 _check_may_administer(session)
                 answer(self._revoke(request.sessions))
@@ -267,14 +278,31 @@ class Requests:
 
     # -------------------------------------------------------------------------------------------- administrative
 
-    def _administer(self, session: Session, command: AdministrativeCommand, answer: Answer) -> None:
-        _check_may_administer(session)
+    def _administer_for(self, session: Session, request: Request, answer: Answer) -> None:
+        if session.identity.role != "service":
+            raise Refusal(Reason.NOT_AUTHORIZED, "actor", "only our own processes speak for somebody else")
+        source = Source.words().get(request.source)
+        if source is None:
+            raise Refusal(Reason.INVALID_FIELD, "source", f"source must be one of {', '.join(Source.words())}")
+        command = parse_administrative(bytes(request.command))
+        self._administer(session, command, answer, request.actor[:LONGEST_ACTOR], Source(source))
+
+    def _administer(
+        self,
+        session: Session,
+        command: AdministrativeCommand,
+        answer: Answer,
+        actor: str = "",
+        source: Source | None = None,
+    ) -> None:
+        """`actor`, `source`: of whom the session speaks for; by default of itself."""
+        _check_may_administer(session, command)
         self._core.check(command)
-        source = Source.SYSTEM if session.identity.role == "service" else Source.ZEROMQ
+        own_source = Source.SYSTEM if session.identity.role == "service" else Source.ZEROMQ
         taken = self._batch.administer(
             command,
-            source,
-            session.identity.actor,
+            source or own_source,
+            actor or session.identity.actor,
             answer=lambda records: answer(replies.in_words(records[0], self._core.instruments)),
             durability=session.durability,
         )
@@ -285,8 +313,9 @@ class Requests:
             self._market_data.note_change(entry.number, self._market_data.stream(entry.number).changed_ns)
 
 
-def _check_may_administer(session: Session) -> None:
-    if not session.identity.may_administer:
+def _check_may_administer(session: Session, command: AdministrativeCommand | None = None) -> None:
+    identity = session.identity
+    if not identity.may_administer and not (identity.may_control_risk and isinstance(command, OF_RISK)):
         raise Refusal(Reason.NOT_AUTHORIZED, "token", f"the role {session.identity.role} may not administer")
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 import uvloop
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
@@ -22,30 +23,40 @@ from gateway.auth import Authenticator
 from gateway.backlog import Backlogs
 from gateway.channels import Channel
 from gateway.database import Database
+from gateway.directory import UserDirectory
 from gateway.exchange import Exchange
 from gateway.history import History
 from gateway.hub import Hub
+from gateway.keys import Keys
 from gateway.latest import Latest
 from gateway.layouts import Layouts
+from gateway.login import Login
+from gateway.logins import Logins
 from gateway.lookup import Lookup
 from gateway.market import Market
 from gateway.metrics import Measured, Metrics
+from gateway.options import Options
 from gateway.orders import Orders
 from gateway.pages import Page, SecurityHeaders
+from gateway.passwords import Passwords
 from gateway.problems import HANDLERS
 from gateway.queries import Queries
+from gateway.revocations import RevocationList
 from gateway.risk import Risk
 from gateway.server import Server
 from gateway.status import Status
 from gateway.stream import Stream
 from gateway.subscription import Subscription
-from gateway.system import ProcessState, System
+from gateway.system import System
+from gateway.users import Users
 from gateway.websocket import Sockets
 from gateway.writes import Writes
 
 log = logging.getLogger(__name__)
 
 READY_POLL_S: Final = 0.05
+EXPOSED: Final = ("Location", "Retry-After", "RateLimit", "RateLimit-Policy")
+"""Headers that a page elsewhere may read."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -53,29 +64,37 @@ Handler = Callable[[Request], Awaitable[Response]]
 class Gateway:
     """All parts of one gateway, and the order in which they start and stop."""
 
-    def __init__(
-        self,
-        engine_address: str,
-        bootstrap: str,
-        dsn: str,
-        redis_url: str,
-        secret: str,
-        token_minutes: int,
-        page: Path,
-        processes: Callable[[], list[ProcessState]],
-    ) -> None:
+    def __init__(self, options: Options) -> None:
+        secret = options.secret
         self.metrics = Metrics()
-        self.database = Database(dsn)
-        self.latest = Latest(redis_url)
-        self.hub = Hub(bootstrap, redis_url, self.metrics)
-        self.exchange = Exchange(engine_address, secret, self.hub.knows)
-        self.backlogs = Backlogs(bootstrap)
-        self.authenticator = Authenticator(self.database, secret, token_minutes)
+        self.database = Database(options.dsn)
+        self.latest = Latest(options.redis_url)
+        self.hub = Hub(options.bootstrap, options.redis_url, self.metrics)
+        self.revocations = RevocationList(self.database, options.dsn, options.redis_url)
+        self.exchange = Exchange(options.engine_address, secret, self.hub.knows, self.revocations.known.items)
+        self.revocations.told = self.exchange.revoke
+        self.backlogs = Backlogs(options.bootstrap)
+        self.authenticator = Authenticator(secret, self.revocations, options.origins)
         self.status = Status(self.exchange, self.hub, self.database, self.latest, self.metrics)
-        self.page = Page(page)
+        self.page = Page(options.page)
+        self._logins = Logins(self.database, options.redis_url)
+        self._passwords = Passwords()
+        directory = UserDirectory(self.database, self.revocations)
         history = History(self.database)
         writes = Writes()
         lookup = self._lookup = Lookup(self.hub, writes, self.latest, history)
+        self._login = Login(
+            self.authenticator,
+            self.database,
+            self._logins,
+            self.revocations,
+            self._passwords,
+            secret,
+            access_s=60 * options.token_minutes,
+            refresh_s=3600 * options.session_hours,
+        )
+        self._keys = Keys(self.authenticator, directory, secret)
+        self._users = Users(self.authenticator, directory, self._passwords, self.exchange)
         self._orders = Orders(
             self.authenticator, self.exchange, self.hub, writes, lookup, self.metrics.windows["order_to_reply"]
         )
@@ -83,7 +102,7 @@ class Gateway:
         self._layouts = Layouts(self.authenticator, self.database)
         self._analytics = AccountAnalytics(self.authenticator, self.database)
         self._system = System(
-            self.authenticator, self.status, self.hub, self.database, self.latest, self.metrics, processes
+            self.authenticator, self.status, self.hub, self.database, self.latest, self.metrics, options.processes
         )
         self._risk = Risk(self.authenticator, self.exchange, self.hub, self._orders)
         self._market = Market(self.authenticator, self.exchange, self.hub, self.latest, history)
@@ -97,6 +116,7 @@ class Gateway:
 
     async def start(self) -> None:
         await self.database.open()
+        await self.revocations.start()
         self.exchange.start()
         self.hub.start()
         await self.status.start()
@@ -106,14 +126,26 @@ class Gateway:
         await self.hub.stop()
         await self.exchange.stop()
         self.backlogs.close()
-        self.authenticator.close()
+        self._passwords.close()
+        await self.revocations.stop()
+        await self._logins.close()
         await self.latest.close()
         await self.database.close()
 
     def routes(self) -> list[Route | WebSocketRoute]:
         orders, queries, market, risk = self._orders, self._queries, self._market, self._risk
+        login, keys, users = self._login, self._keys, self._users
         return [
-            route("/api/login", POST=self.authenticator.login),
+            route("/api/login", POST=login.login),
+            route("/api/refresh", POST=login.refresh),
+            route("/api/logout", POST=login.logout),
+            route("/api/password", PUT=users.password),
+            route("/api/keys", GET=keys.show, POST=keys.create, DELETE=keys.delete),
+            route("/api/users", GET=users.show, POST=users.create),
+            route("/api/users/{username}", PATCH=users.change, DELETE=users.delete),
+            route("/api/accounts", POST=users.create_account),
+            route("/api/accounts/{account:path}/deposits", POST=users.deposit),
+            route("/api/accounts/{account:path}/fees", PUT=users.fees),
             route("/api/order", POST=orders.create),
             route("/api/order-lists", POST=orders.create_list),
             route("/api/orders", GET=queries.orders, DELETE=orders.cancel_all),
@@ -150,19 +182,9 @@ def route(path: str, **handlers: Callable[[Request], Awaitable[Response]]) -> Ro
     return Route(path, dispatch, methods=list(handlers))
 
 
-def create(
-    *,
-    engine_address: str,
-    bootstrap: str,
-    dsn: str,
-    redis_url: str,
-    secret: str,
-    token_minutes: int,
-    page: Path,
-    processes: Callable[[], list[ProcessState]] = list,
-) -> Starlette:
+def create(options: Options) -> Starlette:
     """The application; its parts are `app.state.gateway`, and start and stop with it."""
-    gateway = Gateway(engine_address, bootstrap, dsn, redis_url, secret, token_minutes, page, processes)
+    gateway = Gateway(options)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -174,7 +196,18 @@ def create(
 
     app = Starlette(
         routes=gateway.routes(),
-        middleware=[Middleware(Measured, metrics=gateway.metrics), Middleware(SecurityHeaders)],
+        middleware=[
+            Middleware(Measured, metrics=gateway.metrics),
+            Middleware(SecurityHeaders),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=sorted(options.origins),
+                allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+                allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
+                expose_headers=EXPOSED,
+                max_age=600,
+            ),
+        ],
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
@@ -210,28 +243,14 @@ async def serve(server: Server, gateway: Gateway, ready: Callable[[], None]) -> 
 def run(
     host: str,
     port: int,
-    engine_address: str,
-    bootstrap: str,
-    dsn: str,
-    redis_url: str,
-    secret: str,
-    token_minutes: int,
-    page: Path,
-    processes: Callable[[], list[ProcessState]],
+    options: Options,
+    certificate: Path | None,
+    certificate_key: Path | None,
     ready: Callable[[], None],
 ) -> None:
-    """The process: until SIGTERM or SIGINT."""
-    app = create(
-        engine_address=engine_address,
-        bootstrap=bootstrap,
-        dsn=dsn,
-        redis_url=redis_url,
-        secret=secret,
-        token_minutes=token_minutes,
-        page=page,
-        processes=processes,
-    )
-    server = Server(app, host, port)
+    """The process: until SIGTERM or SIGINT. With a certificate and its key it speaks TLS."""
+    app = create(options)
+    server = Server(app, host, port, certificate, certificate_key)
 
     def stop(number: int, frame: Any) -> None:
         server.should_exit = True

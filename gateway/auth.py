@@ -1,52 +1,23 @@
-"""Who is asking: passwords against the `users` table, bearer tokens, and which accounts they may act for."""
+"""Who is asking: bearer tokens and browsers' cookies, none of them revoked, and which accounts they may act for."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from collections.abc import Callable
 
-import argon2
-import msgspec
-from argon2.exceptions import InvalidHashError, VerificationError
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
+from starlette.requests import HTTPConnection
 
 from engine import tokens
 from engine.refusal import Refusal
 from engine.tokens import EVERY_ACCOUNT, Identity, InvalidToken
 from engine.words import Reason
-from gateway import bodies, browser
-from gateway.database import Database
+from gateway import cookies
 from gateway.problems import Problem, unauthorized
-
-HASHING_THREADS: Final = 2
-LONGEST_PASSWORD: Final = 1024
-USER: Final = "SELECT password_hash, role, accounts FROM users WHERE username = %s"
-
-
-class Login(msgspec.Struct, forbid_unknown_fields=True):
-    username: str
-    password: str
-
-
-class Granted(msgspec.Struct, kw_only=True):
-    """What a login answers."""
-
-    access_token: str
-    token_type: str
-    expires_in: int
-    username: str
-    role: str
-    accounts: list[str]
+from gateway.revocations import RevocationList
 
 
 def visible(identity: Identity) -> frozenset[str] | None:
     """The accounts whose records `identity` may see; None is all of them."""
-    if EVERY_ACCOUNT in identity.accounts or identity.role == "admin":
-        return None
-    return frozenset(identity.accounts)
+    return None if identity.sees_every_account else frozenset(identity.accounts)
 
 
 def may_see(identity: Identity, account: str) -> bool:
@@ -88,64 +59,50 @@ def trading_account(identity: Identity, account: str | None) -> str:
 
 
 class Authenticator:
-    def __init__(self, database: Database, secret: str, token_minutes: int) -> None:
-        self._database = database
-        self._secret = secret
-        self._lifetime_s = 60 * token_minutes
-        self._hasher = argon2.PasswordHasher()
-        self._threads = ThreadPoolExecutor(HASHING_THREADS, thread_name_prefix="argon2")
-        # Of a password that nobody has: an unknown user name costs the same time as a wrong password.
-        self._no_hash = self._hasher.hash(f"nobody {time.time_ns()}")
+    """Finds out whose request it is."""
 
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    def __init__(self, secret: str, revocations: RevocationList, origins: frozenset[str]) -> None:
+        """`origins`: of pages elsewhere that may use the API, as in https://trade.example.com."""
+        self._secret = secret
+        self._revocations = revocations
+        self._origins = origins
 
     def identify(self, connection: HTTPConnection) -> Identity:
-        """Whose bearer token the request carries. Raises `Problem` 401."""
+        """Whose token the request carries, in its header or in a browser's cookie. Raises `Problem` 401, 403 where a
+        cookie comes without what keeps forged requests out, 503 where it cannot be told what is revoked."""
         header = connection.headers.get("authorization")
-        if header is None:
+        if header is not None:
+            scheme, _, token = header.partition(" ")
+            if scheme.lower() != "bearer" or not token:
+                raise unauthorized("the Authorization header must read: Bearer TOKEN")
+            return self.verify(token.strip())
+        cookie = connection.cookies.get(cookies.ACCESS)
+        if cookie is None:
             raise unauthorized("the request carries no token: Authorization: Bearer TOKEN")
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise unauthorized("the Authorization header must read: Bearer TOKEN")
-        return self.verify(token.strip())
+        identity = self.verify(cookie)
+        self.refuse_forged(connection, identity)
+        return identity
+
+    def refuse_forged(self, connection: HTTPConnection, identity: Identity) -> None:
+        """Raises `Problem` 403 where a request that a cookie lets in may come from another site's page."""
+        if cookies.is_forged(connection, self._secret, identity.session, self._origins):
+            detail = f"a request with a cookie must come from our own page and carry {cookies.CSRF_HEADER}"
+            raise Problem(403, "csrf", detail, field=cookies.CSRF_HEADER)
+
+    def watch(self, identity: Identity, ended: Callable[[], None]) -> Callable[[], None]:
+        """Calls `ended` when the login or key is revoked, at once where it has been meanwhile; the function that is
+        returned ends the watching."""
+        unwatch = self._revocations.watch(identity.session, ended)
+        if identity.session in self._revocations.known:
+            ended()
+        return unwatch
 
     def verify(self, token: str) -> Identity:
-        """Raises `Problem` 401."""
+        """Raises `Problem` 401, or 503."""
         try:
-            return tokens.verify(self._secret, token)
+            identity = tokens.verify(self._secret, token)
         except InvalidToken as error:
             raise unauthorized(str(error)) from None
-
-    async def login(self, request: Request) -> Response:
-        """POST /api/login"""
-        login = await bodies.read(request, _login_decoder)
-        if len(login.password) > LONGEST_PASSWORD:
-            raise Refusal(Reason.INVALID_FIELD, "password", f"password may have at most {LONGEST_PASSWORD} characters")
-        # Postgres takes no NUL in a text, so no user has one in the name.
-        rows = [] if "\x00" in login.username else await self._database.rows(USER, (login.username,))
-        stored, role, accounts = rows[0] if rows else (self._no_hash, "", [])
-        loop = asyncio.get_running_loop()
-        matches = await loop.run_in_executor(self._threads, self._matches, stored, login.password)
-        if not rows or not matches:
-            raise unauthorized("the user name or the password is wrong", "password")
-        identity = Identity(login.username, role, tuple(accounts))
-        token = tokens.issue(self._secret, identity, now_s=int(time.time()), lifetime_s=self._lifetime_s)
-        granted = Granted(
-            access_token=token,
-            token_type="bearer",
-            expires_in=self._lifetime_s,
-            username=login.username,
-            role=role,
-            accounts=list(accounts),
-        )
-        return browser.reply(browser.encoded(granted))
-
-    def _matches(self, stored: str, password: str) -> bool:
-        try:
-            return self._hasher.verify(stored, password)
-        except (VerificationError, InvalidHashError):
-            return False
-
-
-_login_decoder: Final = msgspec.json.Decoder(Login)
+        if self._revocations.check(identity.session):
+            raise unauthorized("the token has been revoked")
+        return identity

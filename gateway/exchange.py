@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from engine import tokens
@@ -33,13 +33,22 @@ LIFETIME_S: Final = 10 * 365 * 86_400
 class Exchange:
     """`instruments` and `listings` are as of the last time the engine told."""
 
-    def __init__(self, address: str, secret: str, knows: Callable[[str, OrderCommand], bool]) -> None:
-        """`knows` tells whether Kafka has told of the command's account or symbol, as the reason names it."""
+    def __init__(
+        self,
+        address: str,
+        secret: str,
+        knows: Callable[[str, OrderCommand], bool],
+        revoked: Callable[[], Mapping[str, int]],
+    ) -> None:
+        """`knows` tells whether Kafka has told of the command's account or symbol, as the reason names it; `revoked`
+        all sessions that an engine must refuse."""
         self.instruments = Instruments()
         self.listings: list[Instrument] = []
         self.last_seq = 0
         self._address = address
         self._knows = knows
+        self._revoked = revoked
+        self._telling: set[asyncio.Task[None]] = set()
         identity = Identity(ACTOR, "service", (tokens.EVERY_ACCOUNT,))
         self._token = tokens.issue(secret, identity, now_s=int(time.time()), lifetime_s=LIFETIME_S)
         self._outage = Outage(log, "the engine")
@@ -52,6 +61,26 @@ class Exchange:
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._keep())
+
+    def revoke(self, session: str, until_s: int) -> None:
+        """Has the engine refuse the session; one that is away is told when it is back."""
+        client = self._client
+        if client is None:
+            return
+
+        async def tell() -> None:
+            try:
+                await client.revoke({session: until_s})
+            except (TimeoutError, Refusal) as error:
+                await self._lost(client, error)
+
+        task = asyncio.get_running_loop().create_task(tell())
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def has_account(self, account: str) -> bool:
+        """As of the last login or refresh."""
+        return account in (await self._connected().directory()).session.account_ids
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -85,6 +114,11 @@ class Exchange:
         self.last_seq = max(self.last_seq, session.last_seq)
         self._client = client
         self._outage.back()
+        try:
+            # From here on `revoke` tells of each new one.
+            await client.revoke(self._revoked())
+        except TimeoutError as error:
+            await self._lost(client, error)
 
     async def _probe(self, client: AsyncClient) -> None:
         try:
@@ -144,11 +178,11 @@ class Exchange:
             await self._lost(client, error)
             raise unavailable("engine", "the engine did not answer") from None
 
-    async def administer(self, command: AdministrativeCommand) -> Reply:
+    async def administer(self, command: AdministrativeCommand, actor: str) -> Reply:
         """The engine's reply. Raises `Problem` 503 where the engine is away or does not answer in time."""
         client = self._connected()
         try:
-            reply = await client.administer(command)
+            reply = await client.administer(command, actor=actor, source=Source.REST)
         except TimeoutError as error:
             await self._lost(client, error)
             detail = "the engine did not answer: the command may or may not have been carried out"

@@ -19,6 +19,8 @@ NOT_BUILT: Final = "The web page has not been built yet; the API is at /api. `ma
 FOREVER: Final = "public, max-age=31536000, immutable"
 """Of files whose name holds a hash of what is in them."""
 ASK_AGAIN: Final = "no-cache"
+TLS_ONLY: Final = "max-age=31536000"
+"""Browsers that have seen the page over TLS once never ask for it without."""
 
 SECURITY: Final = {
     "Content-Security-Policy": (
@@ -48,6 +50,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY.items():
                     headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", TLS_ONLY)
             await send(message)
 
         await self.app(scope, receive, secured_send)

@@ -72,13 +72,13 @@ class Risk:
         return browser.reply(browser.encoded(shown(self._known(account))))
 
     async def change(self, request: Request) -> Response:
-        """PUT /api/risk: sets what the body gives, for those who administer."""
+        """PUT /api/risk: sets what the body gives, for those who control risk."""
         identity = self._authenticator.identify(request)
         body = await bodies.read(request, _limits)
-        if not identity.may_administer:
+        if not identity.may_control_risk:
             raise may_not_administer(identity, "set limits")
         account = body.account or auth.first_account(identity)
-        reply = await self._carry_out(Limits(**{**asdict(body), "account": account}), account)
+        reply = await self._carry_out(identity, Limits(**{**asdict(body), "account": account}), account)
         end = time.monotonic() + SETTLE_S
         while self._hub.live and (left := end - time.monotonic()) > 0:
             known = self._hub.state.accounts.get(account)
@@ -94,21 +94,22 @@ class Risk:
         body = await bodies.read(request, _kill)
         account = None
         if not body.all:
-            named = body.account if identity.may_administer else None
+            named = body.account if identity.may_control_risk else None
             account = named or auth.trading_account(identity, body.account)
         elif body.account is not None:
             raise Refusal(Reason.INVALID_FIELD, "account", "account and all exclude each other")
-        elif not identity.may_administer:
+        elif not identity.may_control_risk:
             raise may_not_administer(identity, "switch off every account")
-        reply = await self._carry_out(Kill(account=account, active=body.active, text=f"by {identity.actor}"), account)
+        kill = Kill(account=account, active=body.active, text=f"by {identity.actor}")
+        reply = await self._carry_out(identity, kill, account)
         affected = reply.affected or 0
         if affected:
             await self._orders.settled(None if account is None else [account], reply.seq)
         content = {"account": account, "active": body.active, "affected": affected, "seq": reply.seq}
         return browser.reply(browser.encoded(content))
 
-    async def _carry_out(self, command: Limits | Kill, account: str | None) -> Reply:
-        reply = await self._exchange.administer(command)
+    async def _carry_out(self, identity: Identity, command: Limits | Kill, account: str | None) -> Reply:
+        reply = await self._exchange.administer(command, identity.actor)
         if reply.outcome == Outcome.REJECTED.wire:
             raise rejected(reply.reason, reply.field, reply.text, account=account)
         return reply

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -68,7 +69,15 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 class Server(uvicorn.Server):
     """Ends when `should_exit` is set; leaves the process's signals to its owner."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        certificate: Path | None = None,
+        certificate_key: Path | None = None,
+    ) -> None:
+        """With a certificate (PEM, its chain behind it) and its key it speaks TLS, 1.2 or later."""
         config = uvicorn.Config(
             app,
             host=host,
@@ -83,6 +92,8 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=STOP_S,
+            ssl_certfile=certificate,
+            ssl_keyfile=certificate_key,
         )
         super().__init__(config)
 

@@ -17,7 +17,7 @@ from gateway.auth import Authenticator
 from gateway.metrics import Metrics
 from gateway.server import abort_of
 from gateway.subscriber import Message
-from gateway.subscription import TOKEN_EXPIRED, Subscription
+from gateway.subscription import TOKEN_EXPIRED, TOKEN_REVOKED, Subscription
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,8 @@ STALLED_S: Final = 10.0
 WHY: Final = {
     "slow_consumer": "more events were waiting than are kept for one client; resume from the last id",
     "restarted": "the gateway reads Kafka anew; resume from the last id",
-    TOKEN_EXPIRED: "the token has expired; log in again, then resume from the last id",
+    TOKEN_EXPIRED: "the token has expired; refresh it or log in again, then resume from the last id",
+    TOKEN_REVOKED: "the token has been revoked; log in again",
     "shutdown": "the gateway is stopping; resume from the last id",
 }
 
@@ -69,17 +70,20 @@ class Stream:
         except BaseException:
             subscription.close()
             raise
-        return EventStream(subscription, self._metrics)
+        unwatch = self._authenticator.watch(identity, lambda: subscription.end(TOKEN_REVOKED))
+        return EventStream(subscription, self._metrics, unwatch)
 
 
 class EventStream(EventSourceResponse):
     """Sends a subscription's batches until either side ends it."""
 
-    def __init__(self, subscription: Subscription, metrics: Metrics) -> None:
+    def __init__(self, subscription: Subscription, metrics: Metrics, closed: Callable[[], None]) -> None:
+        """`closed` is called when it has ended, by whatever way."""
         # The heartbeat is ours, since only the loop that sends the events knows the position that it may carry.
         super().__init__(self._frames(), ping=0, send_timeout=STALLED_S, sep="\n")
         self._subscription = subscription
         self._metrics = metrics
+        self._closed = closed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._metrics.sse_clients.inc()
@@ -93,6 +97,7 @@ class EventStream(EventSourceResponse):
                 pass
         finally:
             self._metrics.sse_clients.dec()
+            self._closed()
             self._subscription.close()
 
     async def _frames(self) -> AsyncIterator[bytes]:

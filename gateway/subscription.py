@@ -18,6 +18,7 @@ from gateway.subscriber import Message, Subscriber
 
 HEARTBEAT_S: Final = 10.0
 TOKEN_EXPIRED: Final = "token_expired"
+TOKEN_REVOKED: Final = "token_revoked"
 LOADING_S: Final = 5.0
 """How long a client waits for a gateway that has just been started."""
 
@@ -154,6 +155,11 @@ class Subscription:
         assert self._subscriber is not None
         loop = asyncio.get_running_loop()
         self._end = loop.call_later(max(0.0, time_s - time.time()), self._subscriber.end, TOKEN_EXPIRED)
+
+    def end(self, reason: str) -> None:
+        """Ends it before its client does."""
+        assert self._subscriber is not None
+        self._subscriber.end(reason)
 
     def close(self) -> None:
         if self._end is not None:

@@ -28,7 +28,7 @@ from gateway.problems import Problem, refused, unauthorized
 from gateway.server import abort_of
 from gateway.stream import STALLED_S, goodbye
 from gateway.subscriber import Message
-from gateway.subscription import TOKEN_EXPIRED, Subscription
+from gateway.subscription import TOKEN_EXPIRED, TOKEN_REVOKED, Subscription
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,8 @@ TRY_AGAIN: Final = 1013
 
 
 class Login(msgspec.Struct, tag_field="type", tag="login", forbid_unknown_fields=True):
-    token: str
+    token: str | None = None
+    """null: the browser's cookie, which came with the request."""
 
 
 class Subscribe(msgspec.Struct, tag_field="type", tag="subscribe", forbid_unknown_fields=True):
@@ -97,14 +98,19 @@ class Connection:
         self._websocket = websocket
         self._subscription: Subscription | None = None
         self._pump: asyncio.Task[None] | None = None
+        self._revoked = asyncio.Event()
+        self._ending: asyncio.Task[Any] | None = None
+        self._unwatch: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
         identity = await self._login()
         if identity is None:
             return
+        self._unwatch = self._sockets.authenticator.watch(identity, self._revoked.set)
+        self._ending = asyncio.create_task(self._revoked.wait())
         while True:
             receiving = asyncio.ensure_future(self._websocket.receive_text())
-            waiting: set[asyncio.Task[Any]] = {receiving}
+            waiting: set[asyncio.Task[Any]] = {receiving, self._ending}
             if self._pump is not None:
                 waiting.add(self._pump)
             left_s = max(0.0, identity.expires_s - time.time())
@@ -113,7 +119,7 @@ class Connection:
             except asyncio.CancelledError:
                 receiving.cancel()
                 raise
-            if not done:
+            if not done or self._revoked.is_set():
                 receiving.cancel()
                 with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect):
                     await receiving
@@ -133,11 +139,12 @@ class Connection:
             await self._handle(identity, text.encode())
 
     async def _expire(self) -> None:
-        """Ends the session, whose token has expired."""
+        """Ends the session, whose token has expired or been revoked."""
+        reason = TOKEN_REVOKED if self._revoked.is_set() else TOKEN_EXPIRED
         await self._end_subscription()
-        self._sockets.metrics.ended.labels(TOKEN_EXPIRED).inc()
-        await self._send("disconnect", goodbye(TOKEN_EXPIRED))
-        await self._websocket.close(POLICY, TOKEN_EXPIRED)
+        self._sockets.metrics.ended.labels(reason).inc()
+        await self._send("disconnect", goodbye(reason))
+        await self._websocket.close(POLICY, reason)
 
     async def _login(self) -> Identity | None:
         try:
@@ -146,7 +153,11 @@ class Connection:
             request = reading.read_json(data, _requests)
             if not isinstance(request, Login):
                 raise unauthorized('the first message must be {"type":"login","token":…}')
-            identity = self._sockets.authenticator.verify(request.token)
+            authenticator = self._sockets.authenticator
+            if request.token is None:
+                identity = authenticator.identify(self._websocket)
+            else:
+                identity = authenticator.verify(request.token)
         except (Refusal, TimeoutError, KeyError):
             problem = unauthorized('the first message must be {"type":"login","token":…}')
         except Problem as error:
@@ -226,4 +237,7 @@ class Connection:
             self._subscription = None
 
     async def close(self) -> None:
+        self._unwatch()
+        if self._ending is not None:
+            self._ending.cancel()
         await self._end_subscription()

@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from infra import placement, state
+from infra import exposure, placement, state
 from infra.errors import OperatorError
 from infra.folders import Folders, folders
 from infra.node import PAGE
@@ -17,6 +18,7 @@ from infra.secrets import jwt_secret
 from infra.settings import Settings
 
 if TYPE_CHECKING:
+    from gateway.options import Options
     from gateway.system import ProcessState
 
 STAGE_SERVERS: Final = 0
@@ -53,6 +55,32 @@ def _place_engine(settings: Settings) -> None:
 
 def _secret(settings: Settings, where: Folders) -> str:
     return jwt_secret(settings.jwt_secret, where.secrets)
+
+
+def _options(settings: Settings, where: Folders) -> Options:
+    from gateway.options import Options
+
+    return Options(
+        engine_address=settings.zeromq,
+        bootstrap=settings.bootstrap,
+        dsn=settings.dsn,
+        redis_url=settings.redis,
+        secret=_secret(settings, where),
+        page=PAGE / "dist",
+        token_minutes=settings.token_minutes,
+        session_hours=settings.session_hours,
+        origins=frozenset(filter(None, (origin.strip() for origin in settings.cors_origins.split(",")))),
+        processes=lambda: _processes(where),
+    )
+
+
+def _file(name: str, setting: str) -> Path | None:
+    """Raises `OperatorError` where it is not there."""
+    if not name:
+        return None
+    if not Path(name).is_file():
+        raise OperatorError(f"{setting}={name}: there is no such file")
+    return Path(name)
 
 
 def _processes(where: Folders) -> list[ProcessState]:
@@ -153,14 +181,9 @@ SERVICES: Final[Mapping[str, Service]] = {
         lambda settings, where: {
             "host": settings.host,
             "port": settings.gateway_port,
-            "engine_address": settings.zeromq,
-            "bootstrap": settings.bootstrap,
-            "dsn": settings.dsn,
-            "redis_url": settings.redis,
-            "secret": _secret(settings, where),
-            "token_minutes": settings.token_minutes,
-            "page": PAGE / "dist",
-            "processes": lambda: _processes(where),
+            "options": _options(settings, where),
+            "certificate": _file(settings.tls_certificate, "HFT_TLS_CERTIFICATE"),
+            "certificate_key": _file(settings.tls_key, "HFT_TLS_KEY"),
         },
     ),
     "market": Service(
@@ -179,6 +202,7 @@ SERVICES: Final[Mapping[str, Service]] = {
 
 def run(name: str, settings: Settings, ready: Callable[[], None]) -> None:
     """Runs a service in this process until it is told to stop. Only its own modules are imported."""
+    exposure.check(settings)
     service = SERVICES[name]
     service.place(settings)
     arguments = service.arguments(settings, folders(settings.var))

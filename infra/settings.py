@@ -97,7 +97,13 @@ class Settings(BaseSettings):
         "", description="Secret that signs tokens, 32 characters or more; empty makes one in VAR/secrets."
     )
     demo_password: str = Field("demo", description="Password of the demo user that `hft up` creates; empty: no demo.")
-    token_minutes: int = Field(720, ge=1, description="How long a token is valid.")
+    token_minutes: int = Field(15, ge=1, description="How long an access token is valid; a refresh gives the next.")
+    session_hours: int = Field(168, ge=1, description="How long after its last refresh a login can be gone on with.")
+    cors_origins: str = Field(
+        "", description="Origins of pages elsewhere that may use the API, as in https://a.example,https://b.example."
+    )
+    tls_certificate: str = Field("", description="PEM file of the gateway's certificate and its chain; empty: no TLS.")
+    tls_key: str = Field("", description="PEM file of the certificate's private key.")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What the processes log.")
 
@@ -140,7 +146,8 @@ class Settings(BaseSettings):
 
     @property
     def gateway(self) -> str:
-        return f"http://{self.near}:{self.gateway_port}"
+        scheme = "https" if self.tls_certificate else "http"
+        return f"{scheme}://{self.near}:{self.gateway_port}"
 
     def environment(self) -> dict[str, str]:
         """The variables from which a child reads these very settings."""

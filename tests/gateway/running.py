@@ -15,6 +15,7 @@ import uvloop
 
 from engine.tokens import Identity, issue
 from gateway.app import Gateway, create, serve
+from gateway.options import Options
 from gateway.server import Server
 from infra.ports import free_ports
 from tests.system import System
@@ -37,7 +38,7 @@ def eventually(condition: Callable[[], T], limit_s: float = LIMIT_S) -> T:
 
 class Running:
     def __init__(self, system: System, **changes: Any) -> None:
-        """`changes` replace arguments of `gateway.app.create`."""
+        """`changes` replace fields of `Options`."""
         settings = system.settings
         self.system = system
         (self.port,) = free_ports(1)
@@ -50,10 +51,11 @@ class Running:
             "redis_url": settings.redis,
             "secret": system.secret,
             "token_minutes": 10,
+            "session_hours": 1,
             "page": Path("/nonexistent"),
             **changes,
         }
-        self._app = create(**arguments)
+        self._app = create(Options(**arguments))
         self._server = Server(self._app, "127.0.0.1", self.port)
         self._thread = threading.Thread(target=self._run, name="gateway")
         self._thread.start()
@@ -77,8 +79,16 @@ class Running:
         assert self.ready.wait(LIMIT_S), self.get("/api/status").text
         return self
 
-    def token(self, *accounts: str, role: str = "trader", actor: str = "tester", lifetime_s: int = 600) -> str:
-        return issue(self.secret, Identity(actor, role, accounts), now_s=int(time.time()), lifetime_s=lifetime_s)
+    def token(
+        self,
+        *accounts: str,
+        role: str = "trader",
+        actor: str = "tester",
+        lifetime_s: int = 600,
+        session: str = "",
+    ) -> str:
+        identity = Identity(actor, role, accounts, session=session)
+        return issue(self.secret, identity, now_s=int(time.time()), lifetime_s=lifetime_s)
 
     def client(self, *accounts: str, role: str = "trader") -> httpx.Client:
         """Of a user with these accounts. Close it."""

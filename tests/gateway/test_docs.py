@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from gateway import bodies, channels, stream, subscriber, subscription
 from gateway.app import Gateway
+from gateway.options import Options
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 
@@ -16,7 +17,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 def test_every_route_is_described_and_no_other() -> None:
     nowhere = "127.0.0.1:1"
     gateway = Gateway(
-        f"tcp://{nowhere}", nowhere, f"postgresql://{nowhere}/x", f"redis://{nowhere}", "x" * 40, 1, Path(), list
+        Options(f"tcp://{nowhere}", nowhere, f"postgresql://{nowhere}/x", f"redis://{nowhere}", "x" * 40, Path(), 1, 1)
     )
     there = set()
     for route in gateway.routes():
