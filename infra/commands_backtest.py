@@ -20,11 +20,13 @@ from infra.settings import load
 if TYPE_CHECKING:
     from streams.backtest.bar_data import BarSeries
     from streams.backtest.bars import Plan
+    from streams.backtest.latency import Latency
     from streams.backtest.result import Result
     from streams.backtest.sweep import Fold, Job, Trial
     from streams.strategies.instrument import Listed
 
 Progress = Callable[[int, int], None]
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @contextmanager
@@ -74,6 +76,19 @@ FOREVER_NS = 2**63 - 1
 @click.option("--bars", multiple=True, metavar="[SYMBOL=]FILE", help="Bars in a .csv or .parquet file; repeat.")
 @click.option("--from-postgres", "postgres", multiple=True, metavar="SYMBOL", help="Bars of the trades in Postgres.")
 @click.option("--from-topics", "kafka", multiple=True, metavar="SYMBOL", help="Bars of the trades in Kafka.")
+@click.option(
+    "--lobster", type=FILE, help="A LOBSTER message file, or its zip: a day of orders on the engine's matcher."
+)
+@click.option("--book", type=FILE, help="The LOBSTER order book file that belongs to it.")
+@click.option(
+    "--latency-us", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Each way, microseconds."
+)
+@click.option(
+    "--latencies", type=FILE, help="Measured latencies instead: a text file, a number of microseconds a line."
+)
+@click.option(
+    "--book-ms", type=click.FloatRange(min=0), default=50.0, show_default=True, help="Books at most so often."
+)
 @click.option("--seconds", type=click.IntRange(min=1), default=60, show_default=True, help="Length of those bars.")
 @click.option("--start", help="From this date or time on, UTC.")
 @click.option("--end", help="Up to this date or time.")
@@ -93,6 +108,9 @@ FOREVER_NS = 2**63 - 1
 def backtest(strategy: str, given: tuple[str, ...], out: Path | None, **options: Any) -> None:
     """Run STRATEGY (a shipped name, or FILE.py) on recorded data."""
     with in_one_line():
+        if options["lobster"] is not None:
+            _on_exchange(strategy, pairs(given), options, out)
+            return
         data, instruments = bars_of(options)
         plan = bar_plan(options)
         _on_bars(strategy, pairs(given), data, instruments, plan, options, out)
@@ -180,6 +198,50 @@ def _on_bars(
     with progress("backtest") as tell:
         result = bars.run(data, instruments, [entrant], plan, progress=tell)
     show(result, out)
+
+
+def _on_exchange(strategy: str, given: dict[str, str], options: Mapping[str, Any], out: Path | None) -> None:
+    from streams.backtest import exchange
+    from streams.backtest.market import LobsterMarket
+    from streams.backtest.seats import Entrant
+    from streams.feeds.lobster.reader import LobsterError, read
+    from streams.strategies import catalog
+    from streams.strategies.strategy import parameters
+
+    if options["sweep"] or options["bars"] or options["postgres"] or options["kafka"]:
+        raise click.UsageError("--lobster stands alone: no bars beside it, and no --sweep")
+    kind = catalog.find(strategy)
+    entrant = Entrant(kind, parameters(kind, given), "strategy")
+    try:
+        day = read(options["lobster"], options["book"])
+        if day.symbol is None:
+            raise OperatorError(f"{options['lobster'].name}: no symbol in its name")
+        market = LobsterMarket(day, day.symbol)
+    except LobsterError as error:
+        raise OperatorError(f"{error}") from None
+    plan = exchange.Plan(
+        latency=latency_of(options),
+        cash=options["cash"],
+        margin_multiple=options["margin"] or Decimal(0),
+        maker_fee_ppm=options["fee_ppm"],
+        taker_fee_ppm=options["fee_ppm"],
+        book_ns=int(options["book_ms"] * 1_000_000),
+    )
+    show(exchange.run(market, [entrant], plan), out)
+
+
+def latency_of(options: Mapping[str, Any]) -> Latency:
+    """One delay for news and one for orders."""
+    from streams.backtest.latency import Constant, Latency, Measured
+
+    if options["latencies"] is None:
+        delay = int(options["latency_us"] * 1000)
+        return Latency(Constant(delay), Constant(delay))
+    try:
+        samples = [int(float(line) * 1000) for line in options["latencies"].read_text().split()]
+        return Latency(Measured(samples, seed=1), Measured(samples, seed=2))
+    except ValueError as error:
+        raise OperatorError(f"{options['latencies']}: {error}") from None
 
 
 def show(result: Result, out: Path | None) -> None:

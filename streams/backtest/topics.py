@@ -19,18 +19,24 @@ from streams.strategies.instrument import Listed, listed
 Record = TypeVar("Record")
 
 
-def records(bootstrap: str, topic: Topic, kind: type[Record]) -> Iterator[Record]:
-    """All records of a topic as they are in the log now, in order within a partition. Raises `DataError`."""
-    decoder = msgspec.json.Decoder(kind)
+def values(bootstrap: str, topic: Topic) -> Iterator[bytes]:
+    """The bytes of all records of a topic as they are in the log now, in order within a partition. Raises
+    `DataError`."""
     try:
         starts: dict[tuple[str, int], int | None] = dict.fromkeys(log_bounds(bootstrap, [topic.name]))
         for batch in read_to_end(bootstrap, starts, name="backtest"):
             for message in batch:
                 value: Any = message.value()
                 if value is not None:
-                    yield decoder.decode(value)
+                    yield value
     except KafkaException as error:
         raise DataError(f"Kafka, topic {topic.name}: {error.args[0].str()}") from None
+
+
+def records(bootstrap: str, topic: Topic, kind: type[Record]) -> Iterator[Record]:
+    """The same, decoded."""
+    decoder = msgspec.json.Decoder(kind)
+    return (decoder.decode(value) for value in values(bootstrap, topic))
 
 
 def trades(bootstrap: str, symbols: Sequence[str], start_ns: int, end_ns: int) -> pl.DataFrame:

@@ -27,20 +27,20 @@ class BarBuilder:
 
     def __init__(self, seconds: int) -> None:
         self._length_ns = seconds * 10**9
-        self._open: dict[str, OpenBar] = {}
+        self.open: dict[str, OpenBar] = {}
 
     def passed(self, ts_ns: int) -> list[Bar]:
         """The bars that are over at this time, the earliest first, then by symbol."""
-        over = sorted((bar.end_ns, symbol) for symbol, bar in self._open.items() if bar.end_ns <= ts_ns)
+        over = sorted((bar.end_ns, symbol) for symbol, bar in self.open.items() if bar.end_ns <= ts_ns)
         return [self._close(symbol) for _, symbol in over]
 
     def add(self, trade: TradeUpdate) -> None:
         """Takes in a trade whose time `passed` has been told. One of an interval that is over counts to the present."""
-        bar = self._open.get(trade.symbol)
+        bar = self.open.get(trade.symbol)
         if bar is None:
             end_ns = (trade.ts_ns // self._length_ns + 1) * self._length_ns
             price = trade.price
-            self._open[trade.symbol] = OpenBar(end_ns, price, price, price, price, trade.quantity)
+            self.open[trade.symbol] = OpenBar(end_ns, price, price, price, price, trade.quantity)
             return
         bar.high = max(bar.high, trade.price)
         bar.low = min(bar.low, trade.price)
@@ -48,5 +48,5 @@ class BarBuilder:
         bar.volume += trade.quantity
 
     def _close(self, symbol: str) -> Bar:
-        bar = self._open.pop(symbol)
+        bar = self.open.pop(symbol)
         return Bar(symbol, bar.end_ns, bar.open, bar.high, bar.low, bar.close, bar.volume)

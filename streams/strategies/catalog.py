@@ -13,7 +13,12 @@ from typing import Final
 from streams.strategies.strategy import Strategy
 
 SHIPPED: Final = {
+    "breakout": "streams.strategies.breakout",
+    "execution": "streams.strategies.execution",
+    "imbalance": "streams.strategies.imbalance",
+    "market-making": "streams.strategies.market_making",
     "moving-average-cross": "streams.strategies.moving_average_cross",
+    "pairs": "streams.strategies.pairs",
 }
 """Name and module; the module's one strategy is meant."""
 
