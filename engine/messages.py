@@ -547,6 +547,28 @@ class Pnl(Record, kw_only=True, frozen=True):
     strategies: dict[str, StrategyPnl] = {}
 
 
+class Candle(Record, kw_only=True, frozen=True):
+    """Topic `candles`: the trades of a symbol in one interval by event time, which begins at `start_ns`. `turnover` is
+    price × quantity, `vwap` = turnover / volume. Open (`closed` false) it is shown as it stands after the trade
+    (`last_seq`, `last_index`), sequenced at `ts_ns`; closed, no later trade changes it."""
+
+    symbol: str
+    interval_s: int
+    start_ns: int
+    open: DecimalText
+    high: DecimalText
+    low: DecimalText
+    close: DecimalText
+    volume: DecimalText
+    turnover: DecimalText
+    vwap: DecimalText
+    trades: int
+    closed: bool
+    last_seq: int
+    last_index: int
+    ts_ns: int
+
+
 class Instrument(Record, kw_only=True, frozen=True):
     """Topic `instruments` (compact): reference data, as the engine holds it."""
 
@@ -630,7 +652,7 @@ class StateHash(Record, kw_only=True, frozen=True):
 
 
 class DeadLetter(Record, kw_only=True, frozen=True):
-    """Topic `dead-letters`: bytes that could not be read (base64), where from, and why."""
+    """Topic `dead-letters`: bytes that could not be read (base64, at most the first 64 KiB), where from, and why."""
 
     topic: str
     partition: int

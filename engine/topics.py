@@ -31,6 +31,7 @@ TRADES: Final = Topic("trades", messages.Trade, "symbol", hashed=True)
 BOOKS: Final = Topic("books", messages.Book, "symbol", cleanup="compact")
 POSITIONS: Final = Topic("positions", messages.Position, "account + '|' + symbol; partitioned by account", hashed=True)
 PNL: Final = Topic("pnl", messages.Pnl, "account", hashed=True)
+CANDLES: Final = Topic("candles", messages.Candle, "symbol")
 INSTRUMENTS: Final = Topic("instruments", messages.Instrument, "symbol", cleanup="compact", single=True)
 ACCOUNTS: Final = Topic("accounts", messages.Account, "account", cleanup="compact", single=True)
 LEDGER_STATE: Final = Topic(
@@ -48,6 +49,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     BOOKS,
     POSITIONS,
     PNL,
+    CANDLES,
     INSTRUMENTS,
     ACCOUNTS,
     LEDGER_STATE,

@@ -34,6 +34,7 @@ RECORDS: Final[tuple[Any, ...]] = (
     messages.Position,
     messages.Mark,
     messages.Pnl,
+    messages.Candle,
     messages.Instrument,
     messages.SymbolLimits,
     messages.Account,

@@ -1,7 +1,7 @@
-"""The Faust worker: agents that keep positions and P&L.
+"""The Faust worker: agents that keep positions, P&L and candles.
 
-Every worker is a member of the consumer group, which deals out the partitions of `fills` and `positions`; a worker's
-state and place in the log are in `ledger-state` (docs/decisions/0003-ledger-state.md).
+Every worker is a member of the consumer group, which deals out the partitions of their topics; a worker's state and
+place in the log are in `ledger-state` (docs/decisions/0003-ledger-state.md).
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ import faust  # noqa: E402
 from confluent_kafka import KafkaException  # noqa: E402
 from faust.types import StreamT  # noqa: E402
 
-from engine import topics  # noqa: E402
 from streams import state  # noqa: E402
+from streams.agents.candles import CandleKeeper  # noqa: E402
+from streams.agents.keeper import Keeper  # noqa: E402
 from streams.agents.pnl import MARKS, PnlKeeper  # noqa: E402
 from streams.agents.positions import PositionKeeper  # noqa: E402
 from streams.consumer import Cursor, LogMismatch  # noqa: E402
@@ -48,6 +49,9 @@ SESSION_S: Final = 6
 NOISY: Final = ("faust", "mode", "aiokafka")
 """They log every connection attempt while Kafka is away; we log one line."""
 
+KEEPERS: Final = (PositionKeeper, PnlKeeper, CandleKeeper)
+"""One agent each, of topics of their own."""
+
 T = TypeVar("T")
 
 
@@ -62,10 +66,10 @@ class Run:
         """Raises `KafkaException` where Kafka does not answer, `LogMismatch` where the state belongs to another log."""
         self.failure: Exception | None = None
         self.follower = Follower(bootstrap, Outbox(bootstrap, "streams-marks"))
-        self.positions = PositionKeeper(
-            bootstrap, Outbox(bootstrap, "streams-positions"), self.follower, time.monotonic
-        )
-        self.pnl = PnlKeeper(bootstrap, Outbox(bootstrap, "streams-pnl"), self.follower, time.monotonic)
+        self.keepers: list[Keeper[Any]] = [
+            keeper(bootstrap, Outbox(bootstrap, f"streams-{keeper.agent}"), self.follower, time.monotonic)
+            for keeper in KEEPERS
+        ]
         self._start_follower(bootstrap)
         self.app = self._new_app(bootstrap, data, instance, on_running)
         self.worker = faust.Worker(
@@ -81,7 +85,7 @@ class Run:
             pass  # that is how a Faust worker ends
         finally:
             self.follower.stop()
-            for keeper in (self.positions, self.pnl):
+            for keeper in self.keepers:
                 keeper.outbox.close()
         if self.worker._signal_stop_time is not None:
             return True
@@ -119,40 +123,33 @@ class Run:
             stream_buffer_maxsize=16,
             worker_redirect_stdouts=False,
         )
-        app.resumes = {
-            topics.FILLS.name: lambda partitions: self._guarded(self.positions.resume(partitions)),
-            topics.POSITIONS.name: lambda partitions: self._guarded(self.pnl.resume(partitions)),
-        }
+        for keeper in self.keepers:
+            self._add_agent(app, keeper)
 
         @app.on_partitions_revoked.connect
         async def release(*_: Any, **__: Any) -> None:
-            await self.positions.release()
-            await self.pnl.release()
-
-        def raw(topic: topics.Topic) -> Any:
-            return app.topic(topic.name, key_serializer="raw", value_serializer="raw", acks=False)
-
-        @app.agent(raw(topics.FILLS), name="track_positions")
-        async def track_positions(fills: StreamT[Batch]) -> None:
-            async for event in fills.events():
-                if event.message.generation_id == app.consumer_generation_id:
-                    await self._guarded(self.positions.advance(event.message.partition, event.message.value))
-
-        @app.agent(raw(topics.POSITIONS), name="track_pnl")
-        async def track_pnl(positions: StreamT[Batch]) -> None:
-            async for event in positions.events():
-                if event.message.generation_id == app.consumer_generation_id:
-                    await self._guarded(self.pnl.advance(event.message.partition, event.message.value))
+            for keeper in self.keepers:
+                await keeper.release()
 
         @app.task  # type: ignore[untyped-decorator]
         async def tick() -> None:
             while not app.should_stop:
                 await asyncio.sleep(TICK_S)
-                await self._guarded(self.pnl.publish_due())
-                await self._guarded(self.pnl.save_due())
-                await self._guarded(self.positions.save_due())
+                for keeper in self.keepers:
+                    await self._guarded(keeper.publish_due())
+                    await self._guarded(keeper.save_due())
 
         return app
+
+    def _add_agent(self, app: ResumingApp, keeper: Keeper[Any]) -> None:
+        app.resumes[keeper.source] = lambda partitions: self._guarded(keeper.resume(partitions))
+        source = app.topic(keeper.source, key_serializer="raw", value_serializer="raw", acks=False)
+
+        @app.agent(source, name=f"track_{keeper.agent}")
+        async def track(batches: StreamT[Batch]) -> None:
+            async for event in batches.events():
+                if event.message.generation_id == app.consumer_generation_id:
+                    await self._guarded(keeper.advance(event.message.partition, event.message.value))
 
     async def _guarded(self, work: Awaitable[T]) -> T:
         """The result of `work`. Where it fails the worker ends: a Faust agent that raises would go on behind the
@@ -168,7 +165,7 @@ class Run:
 
 
 def run(bootstrap: str, data: Path, ready: Callable[[], None]) -> None:
-    """Keeps positions and P&L until SIGTERM or SIGINT; `data` is a folder of this worker's own.
+    """Works until SIGTERM or SIGINT; `data` is a folder of this worker's own.
 
     `ready` is called once, when records are being read. What fails is started over from the saved state.
 

@@ -7,6 +7,7 @@ are read in whole by every worker.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 BATCH: Final = 5_000
 WAIT_S: Final = 0.1
+REFERENCE_WAIT_S: Final = 10.0
 
 
 class Uncertain(RuntimeError):
@@ -144,6 +146,24 @@ class Follower:
                 raise Uncertain(f"whether there is an account {account} is not known: Kafka did not tell in time")
             self.check()
             found = self.methods.get(account)
+        return found
+
+    async def known_scale(self, symbol: str) -> Scale:
+        """As `scale`, for the agents. Raises `Unusable` where there is no such instrument."""
+        found = self.scales.get(symbol)
+        if found is None:
+            found = await asyncio.to_thread(self.scale, symbol, REFERENCE_WAIT_S)
+            if found is None:
+                raise records.Unusable(words.Reason.UNKNOWN_SYMBOL, "symbol", f"there is no instrument {symbol}")
+        return found
+
+    async def known_method(self, account: str) -> str:
+        """As `method`, for the agents. Raises `Unusable` where there is no such account."""
+        found = self.methods.get(account)
+        if found is None:
+            found = await asyncio.to_thread(self.method, account, REFERENCE_WAIT_S)
+            if found is None:
+                raise records.Unusable(words.Reason.UNKNOWN_ACCOUNT, "account", f"there is no account {account}")
         return found
 
     def price(self, held: messages.Position, scale: Scale) -> records.Price:

@@ -17,6 +17,9 @@ from streams.consumer import ANSWER_S, Cursor, Place, place
 log = logging.getLogger(__name__)
 
 WAIT_S: Final = 0.5
+MOST_BYTES: Final = 1 << 16
+"""Of a record that could not be used: with all of a large one its dead letter would be too large for Kafka."""
+MOST_TEXT: Final = 2_000
 
 
 class Undeliverable(RuntimeError):
@@ -74,9 +77,9 @@ class Outbox:
         field: str | None,
         text: str,
     ) -> None:
-        """Queues a record about the one at `source` for `dead-letters`."""
+        """Queues a record about the one at `source` for `dead-letters`, with the first MOST_BYTES of it."""
         topic, partition, offset = source
-        log.warning("dead letter: %s/%d offset %d: %s", topic, partition, offset, text)
+        log.warning("dead letter: %s/%d offset %d: %s", topic, partition, offset, text[:MOST_TEXT])
         letter = messages.DeadLetter(
             topic=topic,
             partition=partition,
@@ -84,9 +87,9 @@ class Outbox:
             ts_ns=ts_ns,
             reason=reason.wire,
             field=field,
-            text=f"{self.name}: {text}",
-            key=None if key is None else key.decode(errors="replace"),
-            value=base64.b64encode(value or b"").decode(),
+            text=f"{self.name}: {text}"[:MOST_TEXT],
+            key=None if key is None else key[:MOST_BYTES].decode(errors="replace"),
+            value=base64.b64encode((value or b"")[:MOST_BYTES]).decode(),
         )
         self.send(topics.DEAD_LETTERS.name, topic, messages.as_json(letter))
 

@@ -8,8 +8,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from engine import messages, units, words
+from engine.layout import NAME_LENGTH
 from engine.units import Scale
-from streams import ledger
+from streams import candles, ledger
 
 
 class Unusable(ValueError):
@@ -39,12 +40,14 @@ def decimal(text: str) -> Decimal:
 
 
 def money(text: str) -> int:
-    """Money units of a decimal text, however large. Raises `ValueError` where it is no number or has more than 6
-    decimals."""
+    """Money units of a decimal text. Raises `ValueError` where it is no number, or has more than 6 decimals or
+    MOST_DIGITS digits."""
     whole, _, part = text.partition(".")
     digits = whole.removeprefix("-")
     if not (digits.isdigit() and (whole + part).isascii() and (part.isdigit() or not part)):
         raise ValueError(f"{text!r} is not an amount of money")
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"an amount of money has at most {MOST_DIGITS} digits, this one {len(digits)}")
     if len(part) > units.MONEY_DECIMALS:
         raise ValueError(f"{text} has more than {units.MONEY_DECIMALS} decimals")
     return int(whole + part.ljust(units.MONEY_DECIMALS, "0"))
@@ -61,6 +64,40 @@ def lots(quantity: str, scale: Scale) -> int:
 
 
 _NUMBERS = (ValueError, InvalidOperation)
+MOST_DIGITS = 60
+"""More than any sum here can have, and few enough to be written and read again by anything."""
+LIMIT = 2**63
+"""Numbers of reports and stamps are signed 64-bit numbers everywhere else."""
+
+
+def check_name(field: str, name: str) -> None:
+    """Raises `Unusable` where no account or strategy can have this name: it becomes a part of keys."""
+    if not (0 < len(name) <= NAME_LENGTH and name.isascii() and "|" not in name):
+        raise Unusable(words.Reason.INVALID_FIELD, field, f"{name[:NAME_LENGTH]!r} is no name")
+
+
+def traded(record: messages.Fill | messages.Trade, scale: Scale) -> tuple[int, int]:
+    """Lots and ticks of a fill or trade, and its stamps checked.
+
+    Raises:
+        Unusable: a number is no multiple of the instrument's step or not positive, or out of its range.
+    """
+    field, reason = "quantity", words.Reason.INVALID_QUANTITY
+    try:
+        quantity = lots(record.quantity, scale)
+        if quantity <= 0:
+            raise units.OutOfRange(f"{record.quantity} is not positive")
+        field, reason = "price", words.Reason.INVALID_PRICE
+        price = ticks(record.price, scale)
+        if price <= 0:
+            raise units.OutOfRange(f"{record.price} is not positive")
+    except _NUMBERS as error:
+        raise Unusable(reason, field, str(error) or f"{field} is not a number") from None
+    if not (0 < record.seq < LIMIT and 0 <= record.index < LIMIT):
+        raise Unusable(words.Reason.INVALID_FIELD, "seq", f"seq {record.seq}, index {record.index} number no report")
+    if not (0 <= record.ts_ns < LIMIT and 0 <= record.transact_ns < LIMIT):
+        raise Unusable(words.Reason.INVALID_FIELD, "ts_ns", f"{record.ts_ns}, {record.transact_ns} are no times")
+    return quantity, price
 
 
 def execution(fill: messages.Fill, scale: Scale) -> ledger.Execution:
@@ -69,21 +106,13 @@ def execution(fill: messages.Fill, scale: Scale) -> ledger.Execution:
     Raises:
         Unusable: a number is no multiple of the instrument's step or not positive, or the side is no side.
     """
-    field, reason = "quantity", words.Reason.INVALID_QUANTITY
+    if fill.strategy is not None:
+        check_name("strategy", fill.strategy)
+    quantity, price = traded(fill, scale)
     try:
-        quantity = lots(fill.quantity, scale)
-        if quantity <= 0:
-            raise units.OutOfRange(f"{fill.quantity} is not positive")
-        field, reason = "price", words.Reason.INVALID_PRICE
-        price = ticks(fill.price, scale)
-        if price <= 0:
-            raise units.OutOfRange(f"{fill.price} is not positive")
-        field, reason = "fee", words.Reason.INVALID_FIELD
         fee = money(fill.fee)
     except _NUMBERS as error:
-        raise Unusable(reason, field, str(error) or f"{field} is not a number") from None
-    if fill.seq <= 0 or fill.index < 0:
-        raise Unusable(words.Reason.INVALID_FIELD, "seq", f"seq {fill.seq}, index {fill.index} number no report")
+        raise Unusable(words.Reason.INVALID_FIELD, "fee", str(error) or "fee is not a number") from None
     if fill.side == "buy":
         signed = quantity
     elif fill.side == "sell":
@@ -93,8 +122,43 @@ def execution(fill: messages.Fill, scale: Scale) -> ledger.Execution:
     return ledger.Execution(fill.seq, fill.index, signed, price, fee, fill.ts_ns)
 
 
+def tick(trade: messages.Trade, scale: Scale) -> candles.Tick:
+    """The trade in ticks and lots, and its event time. Raises `Unusable` as `traded` does."""
+    quantity, price = traded(trade, scale)
+    return candles.Tick(trade.seq, trade.index, trade.ts_ns, trade.transact_ns or trade.ts_ns, price, quantity)
+
+
+def candle(symbol: str, interval_s: int, bar: candles.Bar, scale: Scale, *, closed: bool) -> messages.Candle:
+    """The bar as it is published."""
+    return messages.Candle(
+        symbol=symbol,
+        interval_s=interval_s,
+        start_ns=bar.start_ns,
+        open=scale.price_text(bar.open),
+        high=scale.price_text(bar.high),
+        low=scale.price_text(bar.low),
+        close=scale.price_text(bar.close),
+        volume=scale.quantity_text(bar.volume),
+        turnover=units.money_text(bar.turnover * scale.money_per_tick_lot),
+        vwap=scale.average_price_text(bar.turnover, bar.volume),
+        trades=bar.trades,
+        closed=closed,
+        last_seq=bar.last_seq,
+        last_index=bar.last_index,
+        ts_ns=bar.ts_ns,
+    )
+
+
 def check_position(record: messages.Position, scale: Scale) -> None:
     """Raises `Unusable` where a number that P&L is computed from is none."""
+    check_name("account", record.account)
+    for strategy in record.strategies:
+        check_name("strategy", strategy.strategy)
+    if not (0 < record.last_seq < LIMIT and 0 <= record.last_index < LIMIT):
+        at = f"{record.last_seq}, index {record.last_index}"
+        raise Unusable(words.Reason.INVALID_FIELD, "last_seq", f"seq {at} number no report")
+    if not 0 <= record.ts_ns < LIMIT:
+        raise Unusable(words.Reason.INVALID_FIELD, "ts_ns", f"{record.ts_ns} is no time")
     try:
         field = "last_price"
         ticks(record.last_price, scale)

@@ -158,6 +158,9 @@ class Keeper(ABC, Generic[S]):
                     )
             await self.deliver()
 
+    async def publish_due(self) -> None:
+        """Publishes what is due by the clock, where an agent publishes anything so; to be called by a clock."""
+
     async def save_due(self) -> None:
         """Saves what has changed, every `SAVE_INTERVAL_S`; to be called by a clock."""
         if self.clock() - self._saved_at >= SAVE_INTERVAL_S:

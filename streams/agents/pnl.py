@@ -12,7 +12,7 @@ import msgspec
 from confluent_kafka import Message
 from msgspec import Struct, field
 
-from engine import messages, topics, words
+from engine import messages, topics
 from engine.partitions import partition_of
 from engine.units import Scale
 from streams import records, state
@@ -27,7 +27,6 @@ INTERVAL_S: Final = 0.25
 MARKS: Final = "marks"
 """The marks' own name in `ledger-state`; they lie in partition 0."""
 MARKS_INTERVAL_S: Final = 5.0
-INSTRUMENT_WAIT_S: Final = 10.0
 
 _positions: Final = msgspec.json.Decoder(messages.Position)
 _pnl: Final = msgspec.json.Decoder(messages.Pnl)
@@ -87,12 +86,7 @@ class PnlKeeper(Keeper[AccountState]):
 
     async def fold(self, shelf: Shelf[AccountState], value: bytes) -> None:
         record = _positions.decode(value)
-        scale = self._follower.scales.get(record.symbol)
-        if scale is None:
-            scale = await asyncio.to_thread(self._follower.scale, record.symbol, INSTRUMENT_WAIT_S)
-            if scale is None:
-                raise records.Unusable(words.Reason.UNKNOWN_SYMBOL, "symbol", f"there is no instrument {record.symbol}")
-        records.check_position(record, scale)
+        records.check_position(record, await self._follower.known_scale(record.symbol))
         account = shelf.states.setdefault(record.account, AccountState())
         held = account.positions.get(record.symbol)
         if held is not None and (record.last_seq, record.last_index) <= (held.last_seq, held.last_index):

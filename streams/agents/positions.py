@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 import msgspec
 from confluent_kafka import Message
 
-from engine import messages, topics, words
+from engine import messages, topics
 from engine.partitions import partition_of
 from streams import ledger, records
 from streams.agents.keeper import Keeper, Shelf
 from streams.marks import Follower
 from streams.outbox import Outbox
-
-REFERENCE_WAIT_S: Final = 10.0
 
 _fills: Final = msgspec.json.Decoder(messages.Fill)
 _positions: Final = msgspec.json.Decoder(messages.Position)
@@ -40,17 +37,8 @@ class PositionKeeper(Keeper[ledger.Holding]):
 
     async def fold(self, shelf: Shelf[ledger.Holding], value: bytes) -> None:
         fill = _fills.decode(value)
-        scale = self._follower.scales.get(fill.symbol)
-        if scale is None:
-            scale = await asyncio.to_thread(self._follower.scale, fill.symbol, REFERENCE_WAIT_S)
-            if scale is None:
-                raise records.Unusable(words.Reason.UNKNOWN_SYMBOL, "symbol", f"there is no instrument {fill.symbol}")
-        method = self._follower.methods.get(fill.account)
-        if method is None:
-            method = await asyncio.to_thread(self._follower.method, fill.account, REFERENCE_WAIT_S)
-            if method is None:
-                raise records.Unusable(words.Reason.UNKNOWN_ACCOUNT, "account", f"there is no account {fill.account}")
-        apply = ledger.APPLY[method]
+        scale = await self._follower.known_scale(fill.symbol)
+        apply = ledger.APPLY[await self._follower.known_method(fill.account)]
         execution = records.execution(fill, scale)
         key = f"{fill.account}|{fill.symbol}"
         before = shelf.states.get(key, ledger.FLAT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine import topics
+from streams.sinks.candle_tables import CANDLES
 from streams.sinks.ledger_tables import PNL, POSITION_HISTORY, POSITIONS
 from streams.sinks.order_tables import ORDER_EVENTS, ORDERS
 from streams.sinks.tables import Table
@@ -16,4 +17,5 @@ TABLES: Final[dict[str, tuple[Table, ...]]] = {
     topics.TRADES.name: (TRADES,),
     topics.POSITIONS.name: (POSITIONS, POSITION_HISTORY),
     topics.PNL.name: (PNL,),
+    topics.CANDLES.name: (CANDLES,),
 }

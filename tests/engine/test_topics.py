@@ -13,7 +13,7 @@ from engine.messages import Record
 from engine.topics import TOPICS, Topic
 
 EXPECTED = (
-    *("orders", "commands", "order-events", "fills", "trades", "books", "positions", "pnl"),
+    *("orders", "commands", "order-events", "fills", "trades", "books", "positions", "pnl", "candles"),
     *("instruments", "accounts", "ledger-state", "state-hashes", "dead-letters"),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -13,6 +13,8 @@ from confluent_kafka import Producer
 
 from engine import messages, topics, units
 from engine.units import Scale
+from streams import candles as bars
+from streams import records
 
 INSTRUMENTS = {
     "AAPL": ("0.01", "1", 19_000),
@@ -170,6 +172,17 @@ class Market:
             bids=[] if emptied < 0.1 else bids,
             asks=[] if emptied > 0.9 else asks,
         )
+
+
+def candles(trades: Iterable[messages.Trade]) -> Iterator[Record]:
+    """The bars of the trades, shown after each of them and when they are closed."""
+    charts: dict[str, bars.Chart] = {}
+    for trade in trades:
+        symbol, scale = trade.symbol, SCALES[trade.symbol]
+        charts[symbol], closed = bars.take(charts.get(symbol, bars.EMPTY), records.tick(trade, scale))
+        for is_closed, shown in ((True, closed), (False, bars.open_bars(charts[symbol]))):
+            for interval_s, bar in shown:
+                yield topics.CANDLES.name, symbol, records.candle(symbol, interval_s, bar, scale, closed=is_closed)
 
 
 def changed(record: Any, **values: Any) -> bytes:

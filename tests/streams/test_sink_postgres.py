@@ -73,7 +73,8 @@ def whole_day(seed: int, commands: int) -> list[flow.Record]:
     day = [*market.setup(), *market.commands(commands), *flow.order_events(commands)]
     books = keep_books(day)
     day += [("positions", f"{record.account}|{record.symbol}", record) for record in books["positions"]]
-    return day + [("pnl", record.account, record) for record in books["pnl"]]
+    day += [("pnl", record.account, record) for record in books["pnl"]]
+    return day + list(flow.candles(record for topic, _, record in day if topic == "trades"))
 
 
 def sorted_fields(marks: dict[str, dict[str, object]]) -> list[object]:
@@ -119,6 +120,13 @@ def check_rows(dsn: str, day: list[flow.Record]) -> None:
         )
         for event in events
     ]
+    bars = {(bar.symbol, bar.interval_s, bar.start_ns): bar for bar in by_topic["candles"]}
+    numbers = "open, high, low, close, volume, turnover, vwap"
+    columns = f"symbol, interval_s, start_ns, trades, closed, last_seq, {numbers}"
+    assert {row[:3]: row[3:] for row in query(dsn, f"SELECT {columns} FROM candles")} == {
+        place: (bar.trades, bar.closed, bar.last_seq, *(Decimal(getattr(bar, name)) for name in numbers.split(", ")))
+        for place, bar in bars.items()
+    }
     marks = [msgspec.to_builtins(p.marks) for p in by_topic["pnl"]]
     stored = [row[0] for row in query(dsn, "SELECT marks FROM pnl")]
     assert sorted(map(str, map(sorted_fields, stored))) == sorted(map(str, map(sorted_fields, marks)))

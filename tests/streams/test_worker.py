@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import base64
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from confluent_kafka import Producer
 
+from engine import messages
 from engine import topics as wire
-from streams import audit
+from streams import audit, candles, records
+from streams.consumer import log_bounds, place, read_to_end
 from tests.streams import flow, servers
 from tests.streams.servers import OurProcess, wait_for
 
@@ -50,6 +55,54 @@ def settled(bootstrap: str) -> audit.AuditResult:
     return audit.from_topics(bootstrap, settle_s=30)
 
 
+def raw(bootstrap: str, topic: str) -> Iterator[tuple[int, bytes]]:
+    """Partition and value of each record."""
+    for batch in read_to_end(bootstrap, dict.fromkeys(log_bounds(bootstrap, [topic]))):
+        for message in batch:
+            yield place(message).partition, message.value() or b""
+
+
+def closed_candles(bootstrap: str) -> dict[int, list[messages.Candle]]:
+    """Partition → the closed candles that follow from the partition of `trades` of the same number."""
+    charts: defaultdict[int, dict[str, candles.Chart]] = defaultdict(dict)
+    found: defaultdict[int, list[messages.Candle]] = defaultdict(list)
+    decoder = msgspec.json.Decoder(messages.Trade)
+    for partition, value in raw(bootstrap, "trades"):
+        trade = decoder.decode(value)
+        tick = records.tick(trade, flow.SCALES[trade.symbol])
+        bars: list[tuple[str, int, candles.Bar]] = []
+        for symbol in sorted(charts[partition]):
+            charts[partition][symbol], closed = candles.settle(charts[partition][symbol], tick.ts_ns)
+            bars += [(symbol, *ended) for ended in closed]
+        before = charts[partition].get(trade.symbol, candles.EMPTY)
+        charts[partition][trade.symbol], closed = candles.take(before, tick)
+        bars += [(trade.symbol, *ended) for ended in closed]
+        found[partition] += [
+            records.candle(symbol, interval_s, bar, flow.SCALES[symbol], closed=True)
+            for symbol, interval_s, bar in bars
+        ]
+    return found
+
+
+def check_candles(bootstrap: str) -> None:
+    """The closed ones are bit for bit what their partition of `trades` gives, and the last trade of each symbol is in
+    an open one."""
+    last = {trade.symbol: (trade.seq, trade.index) for trade in servers.records(bootstrap, wire.TRADES)}
+
+    def shown() -> bool:
+        open_ones = [candle for candle in servers.records(bootstrap, wire.CANDLES) if not candle.closed]
+        return {candle.symbol: (candle.last_seq, candle.last_index) for candle in open_ones} == last
+
+    wait_for(shown, "the last trades in the open candles")
+    published: defaultdict[int, list[bytes]] = defaultdict(list)
+    for partition, value in raw(bootstrap, "candles"):
+        if b'"closed":true' in value:
+            published[partition].append(value)
+    expected = closed_candles(bootstrap)
+    assert published == {number: [messages.as_json(one) for one in made] for number, made in expected.items() if made}
+    assert sum(map(len, published.values())) > 10
+
+
 def test_every_fill_is_counted_once_through_kills(topics: str, workers: Workers) -> None:
     market = flow.Market(seed=11, accounts=12)
     flow.produce(topics, market.setup())
@@ -67,6 +120,7 @@ def test_every_fill_is_counted_once_through_kills(topics: str, workers: Workers)
     assert result.positions == result.fills == servers.counts(topics, "fills")["fills"]
     assert result.accounts == 12
     assert result.marks_checked > 12
+    check_candles(topics)
     assert worker.stop() == 0
     assert "ERROR" not in workers.log.read_text()
 
@@ -86,35 +140,92 @@ def test_lost_state_is_made_again_without_repeating_a_record(topics: str, worker
     assert result.positions == result.fills
 
 
+def rubbish(sound: Any) -> dict[bytes, tuple[str, str | None]]:
+    """Records of every kind that cannot be used, and what their dead letters must say."""
+    return {
+        b"no json": ("malformed", None),
+        b"": ("malformed", None),
+        b"\xff\xfe": ("malformed", None),
+        b"[]": ("malformed", None),
+        b"[" * 10_000: ("malformed", None),
+        b'{"seq": 1}': ("malformed", None),
+        messages.as_json(sound)[:-1]: ("malformed", None),
+        messages.as_json(sound).replace(b'"symbol":"', b'"symbol":"\xff'): ("malformed", None),
+        flow.changed(sound, symbol=None): ("malformed", None),
+        flow.changed(sound, symbol="NOPE"): ("unknown_symbol", "symbol"),
+        flow.changed(sound, symbol="N" * 900_000): ("unknown_symbol", "symbol"),
+        flow.changed(sound, ts_ns=10**40): ("invalid_field", "ts_ns"),
+    }
+
+
+def wrong_trades(sound: Any) -> dict[bytes, tuple[str, str | None]]:
+    """Those of a fill or trade."""
+    return rubbish(sound) | {
+        flow.changed(sound, quantity="0"): ("invalid_quantity", "quantity"),
+        flow.changed(sound, quantity="9" * 30): ("invalid_quantity", "quantity"),
+        flow.changed(sound, quantity="1e400"): ("malformed", None),
+        flow.changed(sound, quantity="NaN"): ("malformed", None),
+        flow.changed(sound, price="-1"): ("invalid_price", "price"),
+        flow.changed(sound, price="0.000000001"): ("invalid_price", "price"),
+        flow.changed(sound, seq=0): ("invalid_field", "seq"),
+        flow.changed(sound, seq=10**30): ("invalid_field", "seq"),
+    }
+
+
 def test_a_record_that_cannot_be_used_is_a_dead_letter_and_no_obstacle(topics: str, workers: Workers) -> None:
     market = flow.Market(seed=13)
     flow.produce(topics, market.setup())
     workers.start()
-    sound = [record for record in market.commands(50) if record[0] == "fills"]
-    flow.produce(topics, sound[:40])
-    _, _, fill = sound[40]
+    day = list(market.commands(60))
+    before, after = day[: len(day) // 2], day[len(day) // 2 :]
+    flow.produce(topics, before)
+    sound = {topic: [record for name, _, record in day if name == topic] for topic in ("fills", "trades")}
+    wait_for(lambda: servers.has(topics, "positions", sum(t == "fills" for t, _, _ in before)), "positions")
+    fill, trade = sound["fills"][0], sound["trades"][0]
+    position = next(record for record in servers.records(topics, wire.POSITIONS))
     bad = {
-        b"no json": ("malformed", None),
-        b"": ("malformed", None),
-        b'{"seq": 1}': ("malformed", None),
-        flow.changed(fill, symbol="NOPE"): ("unknown_symbol", "symbol"),
-        flow.changed(fill, quantity="0"): ("invalid_quantity", "quantity"),
-        flow.changed(fill, price="-1"): ("invalid_price", "price"),
-        flow.changed(fill, side="hold"): ("invalid_field", "side"),
+        "fills": wrong_trades(fill)
+        | {
+            flow.changed(fill, side="hold"): ("invalid_field", "side"),
+            flow.changed(fill, fee="9" * 5_000): ("invalid_field", "fee"),
+            flow.changed(fill, account="nobody"): ("unknown_account", "account"),
+            flow.changed(fill, account="a" * 900_000): ("unknown_account", "account"),
+            flow.changed(fill, strategy="a|b"): ("invalid_field", "strategy"),
+        },
+        "trades": wrong_trades(trade),
+        "positions": rubbish(position)
+        | {
+            flow.changed(position, quantity="0.00000001"): ("invalid_field", "quantity"),
+            flow.changed(position, cost="9" * 61): ("invalid_field", "cost"),
+            flow.changed(position, account="a" * 900_000): ("invalid_field", "account"),
+            flow.changed(position, last_seq=10**30): ("invalid_field", "last_seq"),
+        },
     }
     producer = Producer({"bootstrap.servers": topics})
-    for value in bad:
-        producer.produce("fills", value, b"AAPL")
+    for topic, values in bad.items():
+        for value in values:
+            producer.produce(topic, value, b"AAPL")
     producer.flush()
-    flow.produce(topics, sound[40:])
-    wait_for(lambda: servers.has(topics, "dead-letters", len(bad)), "dead letters")
-    letters = {
-        base64.b64decode(letter.value): (letter.reason, letter.field)
-        for letter in servers.records(topics, wire.DEAD_LETTERS)
-    }
-    assert letters == bad
-    wait_for(lambda: servers.has(topics, "positions", len(sound)), "a position for each sound fill")
-    assert {record.last_seq for record in servers.records(topics, wire.POSITIONS)} == {r.seq for _, _, r in sound}
+    flow.produce(topics, after)
+
+    def letters() -> list[messages.DeadLetter]:
+        """The agents' own: who follows the marks says what is wrong with a trade, too."""
+        agents = ("streams-positions:", "streams-pnl:", "streams-candles:")
+        return [one for one in servers.records(topics, wire.DEAD_LETTERS) if one.text.startswith(agents)]
+
+    wait_for(lambda: len(letters()) >= sum(map(len, bad.values())), "dead letters")
+    said: defaultdict[str, dict[bytes, tuple[str, str | None]]] = defaultdict(dict)
+    for letter in letters():
+        said[letter.topic][base64.b64decode(letter.value)] = (letter.reason, letter.field)
+    for topic, values in bad.items():
+        assert said[topic] == {value[:65_536]: why for value, why in values.items()}, topic
+
+    unreadable = len(bad["positions"])
+    wait_for(lambda: servers.has(topics, "positions", len(sound["fills"]) + unreadable), "a position for each fill")
+    found = [value for _, value in raw(topics, "positions") if value not in bad["positions"]]
+    decoder = msgspec.json.Decoder(messages.Position)
+    assert {decoder.decode(value).last_seq for value in found} == {record.seq for record in sound["fills"]}
+    assert len(found) == len(sound["fills"])
 
 
 FAIL_ONCE = """

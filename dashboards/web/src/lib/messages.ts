@@ -409,6 +409,28 @@ export interface Pnl {
   strategies: Readonly<Record<string, StrategyPnl>>;
 }
 
+/** Topic `candles`: the trades of a symbol in one interval by event time, which begins at `start_ns`. `turnover` is
+ * price × quantity, `vwap` = turnover / volume. Open (`closed` false) it is shown as it stands after the trade
+ * (`last_seq`, `last_index`), sequenced at `ts_ns`; closed, no later trade changes it. */
+export interface Candle {
+  v: number;
+  symbol: string;
+  interval_s: number;
+  start_ns: NanosecondText;
+  open: DecimalText;
+  high: DecimalText;
+  low: DecimalText;
+  close: DecimalText;
+  volume: DecimalText;
+  turnover: DecimalText;
+  vwap: DecimalText;
+  trades: number;
+  closed: boolean;
+  last_seq: number;
+  last_index: number;
+  ts_ns: NanosecondText;
+}
+
 /** Topic `instruments` (compact): reference data, as the engine holds it. */
 export interface Instrument {
   v: number;
