@@ -141,3 +141,31 @@ def sinks(records: int, file: Path | None) -> None:
     from infra.bench.sinks import run
 
     show(run(records, say), file)
+
+
+@bench.command("backtest")
+@click.option("--bars", type=click.IntRange(min=1000), default=20_000, show_default=True, help="Of a random walk.")
+@click.option(
+    "--operations", type=click.IntRange(min=1000), default=100_000, show_default=True, help="Synthetic orders."
+)
+@click.option("--seed", type=int, default=42, show_default=True)
+@click.option(
+    "--marketdata-folder",
+    "marketdata",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DEFAULT_FOLDER.parent / "marketdata",
+    help="Where the recorded day is [default: ../shared/marketdata].",
+)
+@click.option(
+    "--bench-folder",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DEFAULT_FOLDER,
+    help="Where orderflow.py is [default: ../shared/bench].",
+)
+@with_json
+def backtest(bars: int, operations: int, seed: int, marketdata: Path, folder: Path, file: Path | None) -> None:
+    """Bars/s beside backtrader and backtesting.py, and events/s on a recorded day and the synthetic stream."""
+    from infra.bench.backtest import run
+
+    show(run(bars, marketdata, folder, operations, seed, say), file)

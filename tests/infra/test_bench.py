@@ -179,3 +179,14 @@ def test_kafka_is_measured() -> None:
     assert answer.exit_code == 0, answer.output
     assert "order to fill record: p99 to the bare hop's" in answer.output
     assert answer.output.count("exact") == 1
+
+
+def test_backtests_are_measured_beside_other_programs(tmp_path: Path) -> None:
+    from infra.bench.backtest import run
+
+    found = run(1000, tmp_path, tmp_path, 1000, 1, lambda _: None)
+    assert found.ok, found.text
+    values = {figure.name: figure.value for figure in found.figures}
+    assert values["bars: backtrader has as many fills"] is True
+    assert values["bars: both have the same fills"] is True
+    assert "is not in" in str(values["recorded day"])
