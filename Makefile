@@ -13,6 +13,10 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 .PHONY: help up detach down status test test-unit test-integration test-web test-browser test-timescale faults simulate fuzz lint format \
 	docs lock wheel clean
 
+# Tests run in so many processes; those that share a server stay in one (tests/conftest.py).
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
 # How long the long suites run; CI gives smaller numbers.
 KILLS ?= 20
 SEEDS ?= 10000
@@ -35,13 +39,13 @@ status: $(VENV)/.run ## show its processes
 	@$(BIN)/hft status
 
 test: $(VENV)/.dev ## the tests that take minutes aside, every one: unit tests, then those with the real servers
-	@$(BIN)/python -m pytest -m "not browser and not faults and not long"
+	@$(PYTEST) -m "not browser and not faults and not long"
 
 test-unit: $(VENV)/.dev ## the tests that start no system
-	@$(BIN)/python -m pytest -m "not browser and not faults and not long and not integration"
+	@$(PYTEST) -m "not browser and not faults and not long and not integration"
 
 test-integration: $(VENV)/.dev ## the tests that start the whole system
-	@$(BIN)/python -m pytest -m integration
+	@$(PYTEST) -m integration
 
 test-web: $(VENV)/.dev ## the page's own checks and unit tests (TypeScript)
 	@$(BIN)/python -m infra.node check test

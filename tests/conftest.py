@@ -19,15 +19,23 @@ from infra.settings import Settings
 from tests import timescale
 from tests.system import START_LIMIT_S, System, running, running_system
 
+SHARED = ("system", "kafka", "postgres_dsn", "redis_url")
+"""Fixtures that take seconds to make: with several workers (`-n`), the tests of one stay together in one of them."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--timescaledb", action="store_true", help="a real TimescaleDB in place of the embedded Postgres")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "system" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "system" in fixtures:
             item.add_marker(pytest.mark.timeout(START_LIMIT_S + 200))
+        used = [name for name in SHARED if name in fixtures]
+        together = "system" if "system" in used else "servers" if used else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(together))
 
 
 @pytest.fixture(scope="session")
