@@ -63,7 +63,7 @@ class CommandReporter:
         self._names = Names(core)
         self._epoch = epoch
 
-    def _unsaid(self, commands: NDArray[Any]) -> NDArray[np.bool_]:
+    def unsaid(self, commands: NDArray[Any]) -> NDArray[np.bool_]:
         """Which commands hold a number that stands for nothing, so that their fields do not tell it."""
         flags, new = commands["flags"], commands["type"] == int(CommandType.NEW)
         found: NDArray[np.bool_] = (flags & ~np.uint8(FLAGS) != 0) | (~new & (flags & LIST_FLAGS != 0))
@@ -77,7 +77,7 @@ class CommandReporter:
     def records(self, commands: NDArray[Any]) -> list[SequencedCommand]:
         kinds = [COMMANDS[kind] for kind in commands["type"].tolist()]
         places = zip(commands["source_partition"].tolist(), commands["source_offset"].tolist(), strict=True)
-        unsaid = set(np.flatnonzero(self._unsaid(commands)).tolist())
+        unsaid = set(np.flatnonzero(self.unsaid(commands)).tolist())
         epoch = self._epoch
         return [
             SequencedCommand(

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
+import numpy as np
 from numpy.typing import NDArray
 
-from engine.command_records import CommandReporter
 from engine.core import Core
+from engine.layout import COMMAND
 from engine.messages import (
     AdministrativeEntry,
     DeadLetter,
@@ -29,8 +30,10 @@ from engine.messages import (
     Unreadable,
     as_json,
 )
+from engine.record_bytes import RecordBytes
 from engine.records import EPOCH, SHARD, Reporter, account_record, instrument_record
 from engine.registry import AccountEntry, InstrumentEntry
+from engine.texts import Names
 from engine.topics import ACCOUNTS, COMMANDS, DEAD_LETTERS, FILLS, INSTRUMENTS, ORDER_EVENTS, TRADES, Topic
 from engine.words import ExecType, Liquidity
 
@@ -39,13 +42,15 @@ PRINT: Final = int(ExecType.PRINT)
 TAKER: Final = int(Liquidity.TAKER)
 COMMANDS_KEY: Final = "0"
 
+encode: Final = msgspec.json.Encoder().encode
+
 
 class Output(NamedTuple):
     """A record for a topic."""
 
     topic: Topic
     key: str
-    record: Any
+    value: bytes
     at: tuple[int, int]
     """(seq, index): rises within each partition."""
 
@@ -56,9 +61,14 @@ class Publication:
     def __init__(self, core: Core, *, shard: int = SHARD, epoch: int = EPOCH) -> None:
         self._core = core
         self._reporter = Reporter(core, shard=shard, epoch=epoch)
-        self._commands = CommandReporter(core, epoch=epoch)
+        self._bytes = RecordBytes(core, shard=shard, epoch=epoch)
+        self._names = Names(core)
         self._epoch = epoch
         self._changed: set[int] = set()
+
+    def compile(self) -> None:
+        """Makes the machine code ready, before somebody waits."""
+        self._bytes.commands(np.zeros(1, COMMAND))
 
     def take_changed(self) -> set[int]:
         """Numbers of the instruments whose book may be another than at the last call."""
@@ -67,24 +77,32 @@ class Publication:
 
     def commands(self, records: NDArray[Any]) -> Iterator[Output]:
         """COMMAND rows as records of `commands`."""
-        for record in self._commands.records(records):
-            yield Output(COMMANDS, COMMANDS_KEY, record, (record.seq, 0))
+        for value, seq in zip(self._bytes.commands(records), records["seq"].tolist(), strict=True):
+            yield Output(COMMANDS, COMMANDS_KEY, value, (seq, 0))
 
     def reports(self, reports: NDArray[Any]) -> Iterator[Output]:
         """What REPORT rows say to `order-events`, `fills` and `trades`."""
         self._changed.update(reports["instrument"].tolist())
-        events = self._reporter.order_events(reports)
-        rows = zip(events, reports["match"].tolist(), reports["exec_type"].tolist(), strict=True)
-        for (event, match, kind), liquidity in zip(rows, reports["liquidity"].tolist(), strict=True):
-            at, key = (event.seq, event.index), event.symbol or event.account
+        events, fills, trades = map(iter, self._bytes.reports(reports))
+        columns = [reports[name].tolist() for name in ("seq", "index", "exec_type", "liquidity")]
+        for key, seq, index, kind, liquidity in zip(self._keys(reports), *columns, strict=True):
+            at = (seq, index)
             if kind == PRINT:
-                yield Output(TRADES, key, self._reporter.trade(event, match), at)
+                yield Output(TRADES, key, next(trades), at)
                 continue
-            yield Output(ORDER_EVENTS, key, event, at)
+            yield Output(ORDER_EVENTS, key, next(events), at)
             if kind == TRADE:
-                yield Output(FILLS, key, self._reporter.fill(event, match), at)
+                yield Output(FILLS, key, next(fills), at)
                 if liquidity == TAKER:
-                    yield Output(TRADES, key, self._reporter.trade(event, match), at)
+                    yield Output(TRADES, key, next(trades), at)
+
+    def _keys(self, reports: NDArray[Any]) -> list[str]:
+        """The symbol, or the account where there is none."""
+        symbols = [units.symbol for units in self._names.units(reports["instrument"])]
+        if all(symbols):
+            return symbols
+        accounts = self._names.accounts(reports["account"])
+        return [symbol or account for symbol, account in zip(symbols, accounts, strict=True)]
 
     def administrative(self, seq: int, entry: AdministrativeEntry) -> Iterator[Output]:
         """An administrative command, and what it changed of the reference data."""
@@ -103,7 +121,7 @@ class Publication:
             source_offset=entry.source_offset if from_kafka else None,
             epoch=self._epoch,
         )
-        yield Output(COMMANDS, COMMANDS_KEY, record, (seq, 0))
+        yield Output(COMMANDS, COMMANDS_KEY, encode(record), (seq, 0))
         match command:
             case DefineInstrument() | SetPhase() | Halt() | Resume():
                 listed = self._core.instruments.find(command.symbol)
@@ -117,19 +135,19 @@ class Publication:
                     yield self._account(found, seq)
             case Refused():
                 event = self._reporter.refused_event(seq, entry.ts_ns, entry.source, command)
-                yield Output(ORDER_EVENTS, event.symbol or event.account, event, (seq, 0))
+                yield Output(ORDER_EVENTS, event.symbol or event.account, encode(event), (seq, 0))
             case Unreadable():
-                yield Output(DEAD_LETTERS, command.topic, dead_letter(entry.ts_ns, command), (seq, 0))
+                yield Output(DEAD_LETTERS, command.topic, encode(dead_letter(entry.ts_ns, command)), (seq, 0))
 
     def _instrument(self, listed: InstrumentEntry, seq: int) -> Output:
         """The book follows, whose record carries the phase."""
         self._changed.add(listed.number)
         record = instrument_record(self._core, listed)
-        return Output(INSTRUMENTS, record.symbol, record, (seq, 0))
+        return Output(INSTRUMENTS, record.symbol, encode(record), (seq, 0))
 
     def _account(self, account: AccountEntry, seq: int) -> Output:
         """`Kill` may change all accounts, so that each has an index of its own."""
-        return Output(ACCOUNTS, account.account, account_record(account), (seq, account.number))
+        return Output(ACCOUNTS, account.account, encode(account_record(account)), (seq, account.number))
 
 
 def dead_letter(ts_ns: int, command: Unreadable) -> DeadLetter:

@@ -94,6 +94,7 @@ class Publisher:
         self._pending = Pending(0)
         self._on_delivery = partial(self._delivered, self._pending)
         self._publication = Publication(self._core)
+        self._publication.compile()
         self._tails = Tails(bootstrap)
         self._producer = Producer(
             {
@@ -267,14 +268,14 @@ class Publisher:
 
     def _produce(self, outputs: Iterable[Output]) -> None:
         """Those that the partition that the key belongs to has not already."""
-        for topic, key, record, at in outputs:
+        for topic, key, value, at in outputs:
             partition = 0 if topic.single else partition_of(key, self._partitions[topic.name])
             place = topic.name, partition
             if at <= self._published.get(place, NOWHERE):
                 continue
             self._published[place] = at
             self._pending.records += 1
-            self._send(topic, key, encode(record), partition, [("at", b"%d.%d" % at)], self._on_delivery)
+            self._send(topic, key, value, partition, [("at", b"%d.%d" % at)], self._on_delivery)
 
     def _send(
         self,

@@ -40,7 +40,7 @@ def test_a_core_fed_from_the_topic_is_the_one_that_was_fed_by_the_doors(seed: in
     reports: list[bytes] = []
 
     def publish(outputs: Any) -> None:
-        values.extend(msgspec.json.encode(output.record) for output in outputs if output.topic is COMMANDS)
+        values.extend(output.value for output in outputs if output.topic is COMMANDS)
 
     def administer(seq: int, ts_ns: int, command: Any) -> None:
         entry = AdministrativeEntry(ts_ns=ts_ns, source="system", actor="test", command=command)
