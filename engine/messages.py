@@ -647,6 +647,9 @@ class StateHash(Record, kw_only=True, frozen=True):
     seq: int | None = None
     max_orders: int | None = None
     """Room for working orders in the engine: which orders find room is part of what happened."""
+    drift: int | None = None
+    """Of the engine: the largest breach, in lots or money units, of what must hold of positions, cash and reservations
+    (docs/risk.md): 0."""
     ts_ns: int
     """Of the last record or command that is in it."""
 

@@ -258,6 +258,7 @@ class Publisher:
             hashes=[self._core.state_hash()],
             seq=seq,
             max_orders=self._max_orders,
+            drift=self._core.drift(),
             ts_ns=self._ts_ns,
         )
         self._send(STATE_HASHES, record.topic, encode(record), 0, [], self._note_delivery)

@@ -17,7 +17,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka import Message as KafkaMessage
 
 from engine import topics
-from engine.messages import Account, Instrument, OrderCommand
+from engine.messages import Account, Instrument, OrderCommand, StateHash
 from engine.words import Reason
 from gateway import events
 from gateway.channels import BY_TOPIC, FEEDS, FILLS, TRADES, Channel
@@ -36,13 +36,15 @@ BATCH: Final = 500
 AHEAD: Final = 4
 """Batches that may wait for the loop."""
 RECENT_RECORDS: Final = 5_000
-"""Of each partition of fills and trades, read at the start to show the latest of them."""
+"""Of each partition of fills, trades and state hashes, read at the start to show the latest of them."""
 REFERENCE: Final = (topics.INSTRUMENTS.name, topics.ACCOUNTS.name)
+STATES: Final = topics.STATE_HASHES.name
 
 AGAIN_S: Final = 1.0
 STOP_S: Final = 1.0
 
-Batch = list[Event | Account | Instrument]
+Record = Event | Account | Instrument | StateHash
+Batch = list[Record]
 
 
 class Reader(LogReader):
@@ -70,6 +72,7 @@ class Hub:
         self._changed = asyncio.Event()
         self._instrument_decoder = msgspec.json.Decoder(Instrument)
         self._account_decoder = msgspec.json.Decoder(Account)
+        self._state_decoder = msgspec.json.Decoder(StateHash)
 
     # ------------------------------------------------------------------------------------------- the loop's side
 
@@ -157,6 +160,8 @@ class Hub:
                         subscriber.offer(shown)
             elif isinstance(record, Instrument):
                 state.instruments[record.symbol] = record
+            elif isinstance(record, StateHash):
+                self._note_state(record)
             else:
                 state.accounts[record.account] = record
         self._metrics.hub_events.inc(len(batch))
@@ -165,6 +170,12 @@ class Hub:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
         self._room.release()
+
+    def _note_state(self, state: StateHash) -> None:
+        """What the publisher found when it last looked whether the books of account add up."""
+        if state.drift is not None and state.seq is not None:
+            self._metrics.drift.set(state.drift)
+            self._metrics.drift_seq.set(state.seq)
 
     # ------------------------------------------------------------------------------------------ the thread's side
 
@@ -185,7 +196,7 @@ class Hub:
             self._stop.wait(AGAIN_S)
 
     def _follow(self) -> None:
-        names = [feed.topic.name for feed in FEEDS] + list(REFERENCE)
+        names = [*(feed.topic.name for feed in FEEDS), *REFERENCE, STATES]
         reader = self._reader = Reader(self.bootstrap, names, name="gateway", stop=self._stop, log=log)
         reader.start({})
         snapshot = self._snapshot()
@@ -227,7 +238,7 @@ class Hub:
                 kept.clear()
         starts = {}
         for partition, (low, high) in bounds.items():
-            if BY_TOPIC.get(partition[0]) in (FILLS, TRADES):
+            if partition[0] == STATES or BY_TOPIC.get(partition[0]) in (FILLS, TRADES):
                 starts[partition] = max(low, high - RECENT_RECORDS)
             else:
                 starts[partition] = max(low, snapshot.cursor.get(partition, low))
@@ -253,12 +264,14 @@ class Hub:
         self._room.acquire()
         self._post(self._fold, batch, loaded)
 
-    def _read(self, message: KafkaMessage) -> Event | Account | Instrument:
+    def _read(self, message: KafkaMessage) -> Record:
         if message.topic() in BY_TOPIC:
             return events.read(message)
         value = message.value() or b""
         if message.topic() == topics.INSTRUMENTS.name:
             return self._instrument_decoder.decode(value)
+        if message.topic() == STATES:
+            return self._state_decoder.decode(value)
         return self._account_decoder.decode(value)
 
     def _post(self, call, *arguments) -> None:  # type: ignore[no-untyped-def]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from typing import Final
@@ -74,6 +75,13 @@ class Metrics:
             "hft_gateway_hub_lag_seconds", "Age of the newest Kafka record when it was read.", registry=registry
         )
         self.hub_events = Counter("hft_gateway_hub_events", "Kafka records folded.", registry=registry)
+        self.drift = Gauge(
+            "hft_money_drift",
+            "Largest breach of what must hold of positions, cash and reservations: 0; NaN before the first check.",
+            registry=registry,
+        )
+        self.drift.set(math.nan)
+        self.drift_seq = Gauge("hft_money_drift_seq", "The command after which that was checked.", registry=registry)
         self.unreadable = Counter(
             "hft_gateway_unreadable_records", "Kafka records that could not be read.", registry=registry
         )

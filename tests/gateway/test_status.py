@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.gateway.running import Running
+from tests.gateway.running import Running, eventually
 
 pytestmark = pytest.mark.integration
 
@@ -33,3 +33,11 @@ def test_metrics(gateway: Running) -> None:
         "hft_gateway_unreadable_records_total 0.0",
     ):
         assert name in text.text
+
+
+def test_whether_the_books_add_up_is_a_metric(gateway: Running, account: str) -> None:
+    """Found by the publisher's core, so after all that it has published."""
+    registry = gateway.gateway.metrics.registry
+    seq = gateway.gateway.hub.state.accounts[account].seq
+    eventually(lambda: (registry.get_sample_value("hft_money_drift_seq") or 0) >= seq)
+    assert registry.get_sample_value("hft_money_drift") == 0.0
