@@ -99,6 +99,7 @@ class Core(ReferenceData):
         if self._written[0]:
             fresh[: self._written[0]] = self._reports[: self._written[0]]
         self._reports: NDArray[Any] = fresh
+        self._words = fresh.view("<u8").reshape(size, REPORT_WORDS)
 
     # ------------------------------------------------------------------------------------------------- orders
 
@@ -124,8 +125,7 @@ class Core(ReferenceData):
             self._set_reports(2 * len(self._reports))
 
     def _run(self, batch: Batch, done: int, replies: NDArray[Any], administrative: bool = False) -> int:
-        words = self._reports.view("<u8").reshape(len(self._reports), REPORT_WORDS)
-        out = Output(self._reports, words, replies, self._written, self._keys)
+        out = Output(self._reports, self._words, replies, self._written, self._keys)
         if COMPILED:
             return int(running.run(self.engine, batch, done, out, administrative))
         with np.errstate(over="ignore"):  # 64-bit hashes wrap around, which compiled code does without a word

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Container, Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.jit import entry
+from engine.layout import ACTOR, COMMAND
 from engine.messages import OrderCommand
 from engine.refusal import Refusal
 from engine.tokens import EVERY_ACCOUNT, Identity, InvalidToken, verify
 from engine.words import Durability, Reason, Source
 
+ZEROMQ: Final = int(Source.ZEROMQ)
+ACTOR_AT: Final = {name: place[1] for name, place in (COMMAND.fields or {}).items()}["actor"]
 MOST_SESSIONS: Final = 10_000
 """The longest unused ones are ended, and have to log in again."""
 LOG_IN_FIRST: Final = 'log in first: {"type":"login","token":…}'
@@ -128,17 +133,27 @@ def check_command(identity: Identity, command: OrderCommand) -> None:
         raise Refusal(Reason.NOT_AUTHORIZED, "account", f"this session may not act for {account}")
 
 
+@entry
+def _stamp(records: Any, octets: Any, may_speak: bool, actor: Any) -> None:
+    for row in range(len(records)):
+        records["source_partition"][row] = -1
+        records["source_offset"][row] = -1
+        if not may_speak or records["source"][row] == 0:
+            records["source"][row] = ZEROMQ
+        if not may_speak or octets[row, ACTOR_AT] == 0:
+            for place in range(len(actor)):
+                octets[row, ACTOR_AT + place] = actor[place]
+
+
 def stamp_records(identity: Identity, records: NDArray[Any]) -> None:
     """Writes where records came from: a session of ours may speak for someone else, any other only for itself."""
-    records["source_partition"] = -1
-    records["source_offset"] = -1
-    if identity.role == "service":
-        unnamed = records["source"] == 0
-        records["source"][unnamed] = int(Source.ZEROMQ)
-        records["actor"][records["actor"] == b""] = identity.actor.encode()[:20]
-    else:
-        records["source"] = int(Source.ZEROMQ)
-        records["actor"] = identity.actor.encode()[:20]
+    octets = records.view("u1").reshape(len(records), COMMAND.itemsize)
+    _stamp(records, octets, identity.role == "service", _actor(identity.actor))
+
+
+@lru_cache(maxsize=1024)
+def _actor(name: str) -> NDArray[np.uint8]:
+    return np.array([name.encode()], ACTOR).view("u1")
 
 
 def account_numbers(identity: Identity, find: Callable[[str], Any]) -> NDArray[np.uint32]:

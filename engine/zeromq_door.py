@@ -38,6 +38,9 @@ SILENCE_MS: Final = 3000
 """A connection that does not answer ZMTP's heartbeats for this long is closed."""
 WATCH_SECONDS: Final = 0.1
 """How often the connections of sessions that asked for cancel-on-disconnect are tried."""
+LAST: Final = int(zmq.NOBLOCK)
+MORE: Final = LAST | int(zmq.SNDMORE)
+"""Plain numbers: `send_multipart` makes an enum of every part's flags, microseconds each."""
 ORDER_TYPES: Final = frozenset({"new", "order_list", "cancel", "replace", "cancel_all"})
 
 _request_decoder: Final = msgspec.json.Decoder(Request)
@@ -56,6 +59,12 @@ def bind(context: zmq.Context[Any], address: str) -> Any:
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENCE_MS)
     socket.bind(address)
     return socket
+
+
+def _durability(records: NDArray[Any], session: Session) -> Durability:
+    """The highest that a command asks for, else the session's."""
+    asked = records["durability"]
+    return Durability(int(asked[0] if len(asked) == 1 else asked.max()) or session.durability)
 
 
 class Door:
@@ -100,7 +109,9 @@ class Door:
     def _send(self, parts: list[bytes], payload: bytes) -> None:
         """Never waits: what a client that reads nothing has no room for is dropped, and `status` tells it later."""
         try:
-            self._socket.send_multipart([*parts, payload], zmq.NOBLOCK)
+            for part in parts:
+                self._socket.send(part, MORE)
+            self._socket.send(payload, LAST)
         except zmq.Again:
             pass
         except zmq.ZMQError as error:
@@ -122,11 +133,10 @@ class Door:
         refused = refused_records(session.identity, records, self._core)
         stamp_records(session.identity, records)
         if refused is None:
-            durability = Durability(int(records["durability"].max()) or session.durability)
             self._batch.add(
                 records,
                 lambda answers: self._send(envelope, frames.encode(FrameKind.REPLIES, answers, head.request_id)),
-                durability,
+                _durability(records, session),
             )
             return
         good = refused[:, 0] == 0
@@ -140,7 +150,7 @@ class Door:
 
         if good.any():
             taken = records[good]
-            self._batch.add(taken, answer, Durability(int(taken["durability"].max()) or session.durability))
+            self._batch.add(taken, answer, _durability(taken, session))
         else:
             answer(np.zeros(0, REPLY))
 
