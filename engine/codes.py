@@ -32,7 +32,7 @@ REPORT_STRATEGY: Final = REPORT.fields["strategy"][1] // 8  # type: ignore[index
 
 NEW, CANCEL, REPLACE, CANCEL_ALL = (int(t) for t in list(CommandType)[:4])
 RESUME, SET_PHASE, TIMER = int(CommandType.RESUME), int(CommandType.SESSION), int(CommandType.TIMER)
-HALT, KILL = int(CommandType.HALT), int(CommandType.KILL)
+HALT, KILL, SPLIT = int(CommandType.HALT), int(CommandType.KILL), int(CommandType.SPLIT)
 
 MARKET, LIMIT, STOP = int(OrderType.MARKET), int(OrderType.LIMIT), int(OrderType.STOP)
 STOP_LIMIT, TRAILING_STOP = int(OrderType.STOP_LIMIT), int(OrderType.TRAILING_STOP)
@@ -84,7 +84,7 @@ BUYING_POWER, PRICE_COLLAR = int(Reason.BUYING_POWER), int(Reason.PRICE_COLLAR)
 RATE_LIMIT, KILL_SWITCH = int(Reason.RATE_LIMIT), int(Reason.KILL_SWITCH)
 NO_REFERENCE_PRICE, INVALID_LIST = int(Reason.NO_REFERENCE_PRICE), int(Reason.INVALID_LIST)
 LINKED_ORDER, DAY_ENDED = int(Reason.LINKED_ORDER), int(Reason.DAY_ENDED)
-DISCONNECTED = int(Reason.DISCONNECTED)
+DISCONNECTED, CORPORATE_ACTION = int(Reason.DISCONNECTED), int(Reason.CORPORATE_ACTION)
 
 F_ORDER_ID, F_QUANTITY, F_LIMIT_PRICE = (FIELDS.index(n) for n in ("order_id", "quantity", "limit_price"))
 F_STOP_PRICE, F_TRAIL, F_DISPLAY = (FIELDS.index(n) for n in ("stop_price", "trail", "display_quantity"))

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import auction, book, clients, definitions, running
+from engine import auction, book, clients, corporate_actions, definitions, running
 from engine.codes import COMMAND_WORDS, REPORT_WORDS
 from engine.drift import drift
 from engine.jit import COMPILED
@@ -23,6 +23,7 @@ from engine.messages import (
     DefineAccount,
     DefineInstrument,
     Deposit,
+    Dividend,
     Fees,
     Halt,
     Kill,
@@ -32,13 +33,14 @@ from engine.messages import (
     Refused,
     Resume,
     SetPhase,
+    Split,
     Timer,
     Unreadable,
 )
 from engine.orders import HELD, RELEASED
 from engine.reference_data import ReferenceData, allocate
 from engine.refusal import Refusal
-from engine.registry import InstrumentEntry
+from engine.registry import ActionEntry, InstrumentEntry
 from engine.state import KEYS, NEXT_EXPIRY, Batch, Output
 from engine.words import (
     CommandType,
@@ -154,6 +156,8 @@ class Core(ReferenceData):
                 definitions.phase_number(command, self.phase(self._instrument(command.symbol).number))
             case Kill(account=str(account)):
                 self._account(account)
+            case Split() | Dividend():
+                self._action(command, 0, 0)
 
     def administer(self, seq: int, ts_ns: int, command: AdministrativeCommand) -> Applied:
         """Carries out one administrative command. One that `check` refuses changes nothing and is answered so."""
@@ -194,13 +198,18 @@ class Core(ReferenceData):
                 self._operate(CommandType.RESUME, seq, ts_ns, reply, instrument=self._instrument(command.symbol).number)
             case SetPhase():
                 number = self._instrument(command.symbol).number
-                phase = definitions.phase_number(command, self.phase(number))
+                before = self.phase(number)
+                phase = definitions.phase_number(command, before)
                 fields = {"instrument": number, "quantity": phase, "expires_ns": command.day_ends_ns}
                 self._operate(CommandType.SESSION, seq, ts_ns, reply, **fields)
+                if phase == Phase.CLOSED != before:
+                    self._note_closing_price(number, seq)
             case Timer():
                 self._operate(CommandType.TIMER, seq, ts_ns, reply)
             case Kill():
                 self._kill(command, seq, ts_ns, reply)
+            case Split() | Dividend():
+                self._act(command, seq, ts_ns, reply)
             case Unreadable() | Refused():
                 raise Refusal(Reason[command.reason.upper()], command.field, command.text)
 
@@ -221,6 +230,27 @@ class Core(ReferenceData):
         if command.active:
             account = 0 if command.account is None else entries[0].number
             self._operate(CommandType.KILL, seq, ts_ns, reply, account=account)
+
+    def _action(self, command: Split | Dividend, seq: int, ts_ns: int) -> ActionEntry:
+        """The corporate action as it would be carried out now. Raises `Refusal`."""
+        entry = self._instrument(command.symbol)
+        last = self.last_price(entry.number)
+        if isinstance(command, Split):
+            return corporate_actions.split_entry(command, entry, self.engine.ledger, last, seq, ts_ns)
+        return corporate_actions.dividend_entry(command, entry, self.engine.ledger, last, seq, ts_ns)
+
+    def _act(self, command: Split | Dividend, seq: int, ts_ns: int, reply: NDArray[Any]) -> None:
+        action = self._action(command, seq, ts_ns)
+        entry = self._instrument(command.symbol)
+        if isinstance(command, Split):
+            self._operate(CommandType.SPLIT, seq, ts_ns, reply, instrument=entry.number)
+        corporate_actions.carry_out(self.engine.ledger, entry, action)
+        self.engine.books.instruments["last_price"][entry.number] = action.price_after
+        self.instruments.put(entry._replace(action=action))
+
+    def _note_closing_price(self, number: int, seq: int) -> None:
+        entry = self.instruments.by_number(number)
+        self.instruments.put(entry._replace(closing_price=self.last_price(number), closing_seq=seq))
 
     def _print(self, numbers: definitions.PrintNumbers, transact_ns: int, seq: int, ts_ns: int) -> None:
         report = self._reports[:1]
@@ -272,6 +302,10 @@ class Core(ReferenceData):
     def position(self, account: int, instrument: int) -> PositionNumbers:
         row = self.engine.ledger.pairs[instrument, account]
         return PositionNumbers(*(int(row[name]) for name in PositionNumbers._fields))
+
+    def rest(self, instrument: int) -> tuple[int, int]:
+        """Lots and money units that splits have left with no account (`corporate_actions.rest_of`)."""
+        return corporate_actions.rest_of(self.engine.ledger, instrument)
 
     @property
     def next_expiry(self) -> int:
@@ -363,7 +397,8 @@ class Core(ReferenceData):
         ):
             digest.update(array.tobytes())
         for instrument in self.instruments:
-            digest.update(repr(tuple(instrument[:2])).encode())
+            known = (*instrument[:2], instrument.action, instrument.closing_price, instrument.closing_seq)
+            digest.update(repr(known).encode())
         for account in self.accounts:
             digest.update(repr(account).encode())
         return digest.hexdigest()

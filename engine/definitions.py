@@ -101,6 +101,8 @@ def instrument_entry(instruments: Instruments, command: DefineInstrument, seq: i
                 raise Refusal(Reason.INVALID_FIELD, name, "cannot change once the instrument exists")
     number = known.number if known else len(instruments) + 1
     most = max_quantity(price_max, scale.money_per_tick_lot)
+    if known is not None:
+        return known._replace(definition=command, seq=seq, ts_ns=ts_ns)
     return InstrumentEntry(number, command, scale, price_min, price_max, most, seq, ts_ns)
 
 

@@ -16,14 +16,15 @@ SUMS: Final = ("quantity", "cash")
 
 def drift(engine: Engine) -> int:
     """The largest violation, in lots or money units, of what must hold: in each instrument the positions and the cash
-    of all accounts sum to 0; in each account cash + cost = realized, and its sums are those of its instruments; what is
-    reserved and open is that of its working orders."""
+    of all accounts, and what splits left with none, sum to 0; in each account cash + cost = realized, and its sums are
+    those of its instruments; what is reserved and open is that of its working orders."""
     ledger, books = engine.ledger, engine.books
     used = int(ledger.known[0]) + 1
     pairs = ledger.pairs[:, 1:used]
     accounts = ledger.accounts[1:used]
     found = [0]
-    found += [int(np.abs(pairs[name].sum(axis=1)).max(initial=0)) for name in SUMS]
+    # What corporate actions have paid for less than a lot is in row 0.
+    found += [int(np.abs(ledger.pairs[name][:, :used].sum(axis=1)).max(initial=0)) for name in SUMS]
     balance = (pairs["cash"] + pairs["cost"] - pairs["realized"]).sum(axis=0)
     found.append(int(np.abs(balance).max(initial=0)))
     for name, total in (("realized", "realized"), ("fees", "fees")):

@@ -244,6 +244,23 @@ class Deposit(Administrative, tag="deposit", kw_only=True, frozen=True, forbid_u
     amount: Decimal
 
 
+class Split(Administrative, tag="split", kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A stock split: for `old_shares` held there are `new_shares` from now on (2 and 1: a two-for-one). Working orders
+    in the symbol are canceled; what is less than a lot is paid in cash (docs/corporate-actions.md)."""
+
+    symbol: Name
+    new_shares: int
+    old_shares: int = 1
+
+
+class Dividend(Administrative, tag="dividend", kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A cash dividend for each unit of quantity, in the instrument's currency: long positions get it, short ones pay
+    it."""
+
+    symbol: Name
+    amount: Decimal
+
+
 class Print(Administrative, tag="print", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A trade made elsewhere (a hidden execution of a replayed day), reported on the tape; no book is touched."""
 
@@ -293,6 +310,8 @@ AdministrativeCommand = (
     | SetPhase
     | Timer
     | Kill
+    | Split
+    | Dividend
     | Print
     | Refused
     | Unreadable
@@ -433,6 +452,8 @@ class Fill(Record, kw_only=True, frozen=True):
     order_id: OrderId
     client_order_id: str
     strategy: str | None
+    action_seq: int = 0
+    """Of the symbol's last corporate action before it, 0 = none: quantity and price are in the units of after it."""
 
 
 class Trade(Record, kw_only=True, frozen=True):
@@ -448,6 +469,8 @@ class Trade(Record, kw_only=True, frozen=True):
     quantity: DecimalText
     aggressor_side: str | None
     hidden: bool = False
+    action_seq: int = 0
+    """As in `Fill`."""
 
 
 class Book(Record, kw_only=True, frozen=True):
@@ -463,6 +486,8 @@ class Book(Record, kw_only=True, frozen=True):
     phase: str = "continuous"
     indicative_price: DecimalText | None = None
     indicative_quantity: DecimalText | None = None
+    action_seq: int = 0
+    """As in `Fill`."""
 
 
 class StrategyPosition(Struct, kw_only=True, frozen=True):
@@ -479,7 +504,8 @@ class StrategyPosition(Struct, kw_only=True, frozen=True):
 
 
 class Position(Record, kw_only=True, frozen=True):
-    """Topic `positions`: an account's position in one symbol after the fill (`last_seq`, `last_index`).
+    """Topic `positions`: an account's position in one symbol after the fill (`last_seq`, `last_index`), or after the
+    corporate action `last_seq` (`last_index` 0); `last_price` is then the symbol's after it.
 
     `quantity` is signed. `average_price` is null when flat. `realized_pnl` does not hold the fees. `strategies` are
     those whose own position this record changes."""
@@ -498,11 +524,14 @@ class Position(Record, kw_only=True, frozen=True):
     last_index: int
     ts_ns: int
     strategies: list[StrategyPosition] = []
+    action_seq: int = 0
+    """As in `Fill`."""
 
 
 class Mark(Struct, kw_only=True, frozen=True):
-    """The price that a position was valued at: `source` is `mid` or `last`, `seq` that of the book or trade, and
-    `position_seq`, `position_index` name the fill up to which the position was counted."""
+    """The price that a position was valued at: `source` is `mid`, `last`, `closing` or `adjusted`, `seq` that of the
+    book, trade, close or corporate action, and `position_seq`, `position_index` name the fill or action up to which the
+    position was counted."""
 
     price: DecimalText
     source: str
@@ -585,8 +614,36 @@ class Instrument(Record, kw_only=True, frozen=True):
     calendar: str = ""
     phase: str = "continuous"
     """When this record was written; `books` follows each change."""
+    action_seq: int = 0
+    """Of the last corporate action, 0 = none."""
+    closing_price: DecimalText | None = None
+    """Of the last trade before the market closed last."""
+    closing_seq: int = 0
+    """Of the command that closed it."""
     seq: int
     ts_ns: int
+
+
+class CorporateAction(Record, kw_only=True, frozen=True):
+    """Topic `corporate-actions`: a split or a cash dividend, as the engine carried it out after command `seq` − 1.
+
+    `price_before` and `price_after` are the symbol's last price, null where it has never traded. `bought_quantity` and
+    `sold_quantity` are what all accounts together had traded of it: who has counted as much has every fill of before.
+    `rest_quantity` and `rest_cash` are what fractions, paid in cash, have left with no account."""
+
+    seq: int
+    ts_ns: int
+    symbol: str
+    action: str
+    new_shares: int | None
+    old_shares: int | None
+    amount: DecimalText | None
+    price_before: DecimalText | None
+    price_after: DecimalText | None
+    bought_quantity: DecimalText
+    sold_quantity: DecimalText
+    rest_quantity: DecimalText
+    rest_cash: DecimalText
 
 
 class SymbolLimits(Struct, kw_only=True, frozen=True):

@@ -19,6 +19,7 @@ from engine.messages import (
     DefineAccount,
     DefineInstrument,
     Deposit,
+    Dividend,
     Fees,
     Halt,
     Kill,
@@ -27,14 +28,25 @@ from engine.messages import (
     Resume,
     SequencedCommand,
     SetPhase,
+    Split,
     Unreadable,
     as_json,
 )
 from engine.record_bytes import RecordBytes
-from engine.records import EPOCH, SHARD, Reporter, account_record, instrument_record
+from engine.records import EPOCH, SHARD, Reporter, account_record, action_record, instrument_record
 from engine.registry import AccountEntry, InstrumentEntry
 from engine.texts import Names
-from engine.topics import ACCOUNTS, COMMANDS, DEAD_LETTERS, FILLS, INSTRUMENTS, ORDER_EVENTS, TRADES, Topic
+from engine.topics import (
+    ACCOUNTS,
+    COMMANDS,
+    CORPORATE_ACTIONS,
+    DEAD_LETTERS,
+    FILLS,
+    INSTRUMENTS,
+    ORDER_EVENTS,
+    TRADES,
+    Topic,
+)
 from engine.words import ExecType, Liquidity
 
 TRADE: Final = int(ExecType.TRADE)
@@ -127,6 +139,12 @@ class Publication:
                 listed = self._core.instruments.find(command.symbol)
                 if listed is not None and (listed.seq == seq or not isinstance(command, DefineInstrument)):
                     yield self._instrument(listed, seq)
+            case Split() | Dividend():
+                listed = self._core.instruments.find(command.symbol)
+                if listed is not None and listed.action is not None and listed.action.seq == seq:
+                    yield self._instrument(listed, seq)
+                    done = action_record(self._core, listed, listed.action)
+                    yield Output(CORPORATE_ACTIONS, done.symbol, encode(done), (seq, 0))
             case Kill():
                 yield from (self._account(entry, seq) for entry in self._core.accounts if entry.seq == seq)
             case DefineAccount() | Deposit() | Limits() | Fees():

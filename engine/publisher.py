@@ -38,6 +38,7 @@ from engine.topics import (
     ACCOUNTS,
     BOOKS,
     COMMANDS,
+    CORPORATE_ACTIONS,
     DEAD_LETTERS,
     FILLS,
     INSTRUMENTS,
@@ -54,7 +55,7 @@ BOOK_SECONDS: Final = 0.05
 IDLE_SECONDS: Final = 0.002
 FRAME_COMMANDS: Final = 2000
 """Commands applied before their reports are published: bounds what is held in memory."""
-WRITTEN: Final = (COMMANDS, ORDER_EVENTS, FILLS, TRADES, INSTRUMENTS, ACCOUNTS, DEAD_LETTERS)
+WRITTEN: Final = (COMMANDS, ORDER_EVENTS, FILLS, TRADES, INSTRUMENTS, ACCOUNTS, CORPORATE_ACTIONS, DEAD_LETTERS)
 """Topics whose records carry (seq, index) in the header `at`, by which the publisher finds its place again."""
 
 GARBAGE_AFTER: Final = 100_000
@@ -277,6 +278,13 @@ class Publisher:
             self._published[place] = at
             self._pending.records += 1
             self._send(topic, key, value, partition, [("at", b"%d.%d" % at)], self._on_delivery)
+            if topic is CORPORATE_ACTIONS:
+                self._wait_delivered()
+
+    def _wait_delivered(self) -> None:
+        """Until Kafka has all that was sent: who reads a fill that names a corporate action must find that one too."""
+        while self._producer.flush(0.1) and not self.stopped.is_set() and self._failed is None:
+            pass
 
     def _send(
         self,

@@ -108,7 +108,7 @@ EVENT_COLUMNS: Final = (
     "renamed", "list_id", "account", "instrument", "side", "order_type", "time_in_force", "expires_ns", "quantity",
     "display_quantity", "limit_price", "stop_price", "trail_amount", "trail_percent", "post_only", "reduce_only",
     "self_trade_prevention", "filled", "leaves", "notional", "last_quantity", "last_price", "liquidity", "fee",
-    "strategy", "source", "match", "hidden",
+    "strategy", "source", "match", "hidden", "action_seq",
 )  # fmt: skip
 STAMPS: Final = (
     Field("seq", NUMBER, "seq"),
@@ -167,6 +167,7 @@ FILL: Final = (
     Field("order_id", NUMBER_TEXT, "order_id"),
     Field("client_order_id", TEXT, "client_order_id"),
     Field("strategy", TEXT, "strategy", given="strategy", absent=OR_NULL),
+    Field("action_seq", NUMBER, "action_seq"),
 )
 TAPE: Final = (
     Field("trade_id", MATCH_ID, "seq", "match"),
@@ -176,6 +177,7 @@ TAPE: Final = (
     Field("quantity", QUANTITY, "last_quantity"),
     Field("aggressor_side", WORD, "side", words="sides"),
     Field("hidden", TRUTH, "hidden"),
+    Field("action_seq", NUMBER, "action_seq"),
 )
 
 COMMAND_COLUMNS: Final = (
@@ -307,10 +309,15 @@ class RecordBytes:
 
     # ---------------------------------------------------------------------------------------------------- reports
 
+    def _action_seqs(self, instruments: NDArray[Any]) -> NDArray[np.int64]:
+        """Of the last corporate action of each row's instrument, 0 where there was none."""
+        known = np.array([0, *(entry.action_seq for entry in self._core.instruments)], np.int64)
+        return known[np.where(instruments < len(known), instruments, 0)]
+
     def reports(self, reports: NDArray[Any]) -> ReportBytes:
         """The records of `order-events`, `fills` and `trades` that come of REPORT rows."""
         self._refresh()
-        numbers = _event_numbers(reports)
+        numbers = _event_numbers(reports, self._action_seqs(reports["instrument"]))
         kinds = reports["exec_type"]
         plain = self._is_plain(numbers, EVENT_COLUMNS, EVENT_SIZES) & (reports["instrument"] > 0)
         traded = kinds == TRADE
@@ -377,11 +384,12 @@ def _columns(names: tuple[str, ...], rows: NDArray[Any], derived: dict[str, NDAr
     return numbers
 
 
-def _event_numbers(reports: NDArray[Any]) -> NDArray[np.int64]:
+def _event_numbers(reports: NDArray[Any], action_seqs: NDArray[np.int64]) -> NDArray[np.int64]:
     derived: dict[str, NDArray[Any]] = {
         "transact_ns": np.where(reports["transact_ns"] != 0, reports["transact_ns"], reports["ts_ns"]),
         "renamed": RENAMED[reports["exec_type"]],
         "hidden": reports["exec_type"] == PRINT,
+        "action_seq": action_seqs,
     }
     _trails(reports, derived)
     return _columns(EVENT_COLUMNS, reports, derived)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import repeat
 from typing import Any, Final
 
@@ -9,8 +10,8 @@ from numpy.typing import NDArray
 
 from engine.core import Core
 from engine.layout import FIELDS
-from engine.messages import Account, Book, Fill, Instrument, OrderEvent, Refused, Trade
-from engine.registry import AccountEntry, InstrumentEntry
+from engine.messages import Account, Book, CorporateAction, Fill, Instrument, OrderEvent, Refused, Trade
+from engine.registry import AccountEntry, ActionEntry, InstrumentEntry
 from engine.texts import (
     EXECS,
     LIQUIDITIES,
@@ -30,7 +31,7 @@ from engine.texts import (
     those_given,
     trails,
 )
-from engine.units import money_text, scaled_text
+from engine.units import MONEY_DECIMALS, money_text, scaled_text
 from engine.words import ExecType, Flag, OrderStatus
 
 SHARD: Final = 0
@@ -64,6 +65,9 @@ def instrument_record(core: Core, entry: InstrumentEntry) -> Instrument:
         description=definition.description,
         calendar=definition.calendar,
         phase=core.phase(entry.number).wire,
+        action_seq=entry.action_seq,
+        closing_price=entry.scale.price_text(entry.closing_price) if entry.closing_price else None,
+        closing_seq=entry.closing_seq,
         seq=entry.seq,
         ts_ns=entry.ts_ns,
     )
@@ -91,6 +95,29 @@ def account_record(entry: AccountEntry) -> Account:
     )
 
 
+def action_record(core: Core, entry: InstrumentEntry, action: ActionEntry) -> CorporateAction:
+    """The instrument's last corporate action, right after it was carried out."""
+    scale, is_split = entry.scale, action.per_lot == 0
+    rest_lots, rest_cash = core.rest(entry.number)
+    amount = Decimal(action.per_lot).scaleb(-MONEY_DECIMALS) / scale.lot
+    traded = action.price_before != 0
+    return CorporateAction(
+        seq=action.seq,
+        ts_ns=action.ts_ns,
+        symbol=entry.definition.symbol,
+        action=action.kind,
+        new_shares=action.new_shares if is_split else None,
+        old_shares=action.old_shares if is_split else None,
+        amount=None if is_split else f"{amount.normalize():f}",
+        price_before=scale.price_text(action.price_before) if traded else None,
+        price_after=scale.price_text(action.price_after) if traded else None,
+        bought_quantity=scale.quantity_text(action.bought),
+        sold_quantity=scale.quantity_text(action.sold),
+        rest_quantity=scale.quantity_text(rest_lots),
+        rest_cash=money_text(rest_cash),
+    )
+
+
 def book_record(core: Core, number: int, levels: int, seq: int, ts_ns: int) -> Book:
     """The best `levels` of an instrument's book as it stands after command `seq`."""
     entry = core.instruments.by_number(number)
@@ -109,6 +136,7 @@ def book_record(core: Core, number: int, levels: int, seq: int, ts_ns: int) -> B
         phase=core.phase(number).wire,
         indicative_price=price(indicative_ticks) if indicative_lots else None,
         indicative_quantity=quantity(indicative_lots) if indicative_lots else None,
+        action_seq=entry.action_seq,
     )
 
 
@@ -118,6 +146,7 @@ class Reporter:
     Ids carry `shard` and `epoch`."""
 
     def __init__(self, core: Core, *, shard: int = SHARD, epoch: int = EPOCH) -> None:
+        self._instruments = core.instruments
         self._names = Names(core)
         self._id = f"{shard}.{epoch}."
 
@@ -263,6 +292,10 @@ class Reporter:
             ) in rows
         ]
 
+    def _action_seq(self, symbol: str) -> int:
+        entry = self._instruments.find(symbol)
+        return 0 if entry is None else entry.action_seq
+
     def fill(self, event: OrderEvent, match: int) -> Fill:
         """One side of a trade, from its execution report."""
         assert event.last_quantity is not None
@@ -284,6 +317,7 @@ class Reporter:
             order_id=event.order_id,
             client_order_id=event.client_order_id,
             strategy=event.strategy,
+            action_seq=self._action_seq(event.symbol),
         )
 
     def trade(self, event: OrderEvent, match: int) -> Trade:
@@ -301,6 +335,7 @@ class Reporter:
             quantity=event.last_quantity,
             aggressor_side=event.side,
             hidden=event.exec_type == ExecType.PRINT.wire,
+            action_seq=self._action_seq(event.symbol),
         )
 
     def refused_event(self, seq: int, ts_ns: int, source: str, command: Refused) -> OrderEvent:

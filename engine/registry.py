@@ -12,6 +12,24 @@ from engine.messages import DefineInstrument, SymbolLimits
 from engine.units import Scale
 
 
+class ActionEntry(NamedTuple):
+    """A corporate action."""
+
+    seq: int
+    ts_ns: int
+    kind: str
+    new_shares: int
+    old_shares: int
+    per_lot: int
+    """Money units that a dividend pays for a lot, 0 for a split."""
+    price_before: int
+    """Ticks of the last match, 0 before the first."""
+    price_after: int
+    bought: int
+    """Lots that all accounts together had bought."""
+    sold: int
+
+
 class InstrumentEntry(NamedTuple):
     number: int
     definition: DefineInstrument
@@ -24,6 +42,15 @@ class InstrumentEntry(NamedTuple):
     """Lots."""
     seq: int
     ts_ns: int
+    action: ActionEntry | None = None
+    """The last one."""
+    closing_price: int = 0
+    """Ticks, 0 before the market has first closed with a trade."""
+    closing_seq: int = 0
+
+    @property
+    def action_seq(self) -> int:
+        return 0 if self.action is None else self.action.seq
 
 
 class AccountEntry(NamedTuple):

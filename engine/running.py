@@ -31,6 +31,7 @@ from engine.codes import (
     REPLACE,
     RESUME,
     SET_PHASE,
+    SPLIT,
     STATUS_NEW,
     TIMER,
 )
@@ -73,6 +74,7 @@ from engine.state import (
 from engine.stops import deactivate, observe
 from engine.sweeps import (
     cancel_all,
+    cancel_split,
     find_auction_orders,
     find_leftovers,
     find_parked,
@@ -239,6 +241,8 @@ def begin_administrative(engine: Engine, batch: Batch, i: int) -> None:
         timer(engine, batch, i)
     elif kind == KILL:
         kill(engine, batch, i)
+    elif kind == SPLIT:
+        cancel_split(engine, batch, i)
 
 
 # ------------------------------------------------------------------------------------------------------------ run

@@ -10,6 +10,7 @@ from engine.book import USED
 from engine.checks import known_account
 from engine.codes import (
     CLS,
+    CORPORATE_ACTION,
     DAY,
     DAY_ENDED,
     DISCONNECTED,
@@ -143,6 +144,13 @@ def kill(engine: Engine, batch: Batch, i: int) -> None:
     """Ends all orders of an account, or of every one (0)."""
     find_of_account(engine, np.int64(batch.commands["account"][i]), 0, 0)
     start_sweep(engine, EXEC_CANCELED, KILL_SWITCH, True, FINISH)
+
+
+@compiled
+def cancel_split(engine: Engine, batch: Batch, i: int) -> None:
+    """Ends all orders of an instrument that is split."""
+    find_of_account(engine, 0, np.int64(batch.commands["instrument"][i]), 0)
+    start_sweep(engine, EXEC_CANCELED, CORPORATE_ACTION, True, FINISH)
 
 
 # ------------------------------------------------------------------------------------------------------ the timer

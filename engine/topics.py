@@ -34,6 +34,7 @@ PNL: Final = Topic("pnl", messages.Pnl, "account", hashed=True)
 CANDLES: Final = Topic("candles", messages.Candle, "symbol")
 INSTRUMENTS: Final = Topic("instruments", messages.Instrument, "symbol", cleanup="compact", single=True)
 ACCOUNTS: Final = Topic("accounts", messages.Account, "account", cleanup="compact", single=True)
+CORPORATE_ACTIONS: Final = Topic("corporate-actions", messages.CorporateAction, "symbol", single=True)
 LEDGER_STATE: Final = Topic(
     "ledger-state", messages.LedgerState, "agent + '|' + partition + '|' + key", cleanup="compact"
 )
@@ -52,6 +53,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     CANDLES,
     INSTRUMENTS,
     ACCOUNTS,
+    CORPORATE_ACTIONS,
     LEDGER_STATE,
     STATE_HASHES,
     DEAD_LETTERS,

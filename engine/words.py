@@ -103,6 +103,23 @@ class CostMethod(Word):
     FIFO = 2
 
 
+class Action(Word):
+    """A corporate action."""
+
+    SPLIT = 1
+    DIVIDEND = 2
+
+
+class MarkSource(Word):
+    """What a position is valued at: the middle of the book, the last trade, the last trade before the market closed,
+    or, until there is one of these after a corporate action, the last price as the action left it."""
+
+    MID = 1
+    LAST = 2
+    CLOSING = 3
+    ADJUSTED = 4
+
+
 class ListType(Word):
     """Orders that belong together (docs/orders.md). The legs are consecutive records that carry this in their flags."""
 
@@ -156,6 +173,8 @@ class CommandType(Word):
     LIMITS = 26
     FEES = 27
     KILL = 28
+    SPLIT = 29
+    DIVIDEND = 30
 
 
 class Source(Word):
@@ -225,6 +244,7 @@ class Reason(Word):
     LINKED_ORDER = 35
     DAY_ENDED = 36
     DISCONNECTED = 37
+    CORPORATE_ACTION = 38
 
 
 class ReasonText(NamedTuple):
@@ -278,6 +298,7 @@ REASONS: Final[dict[Reason, ReasonText]] = {
     Reason.LINKED_ORDER: ReasonText(58, 0, 200, "the order that it was linked to ended"),
     Reason.DAY_ENDED: ReasonText(58, 0, 200, "the time that it was good for is over"),
     Reason.DISCONNECTED: ReasonText(58, 0, 200, "the session that asked for cancel-on-disconnect ended"),
+    Reason.CORPORATE_ACTION: ReasonText(58, 0, 200, "the instrument was split: the order was in the old units"),
 }
 
 

@@ -10,6 +10,7 @@ import click
 from infra.administration import COMMANDS
 from infra.bench.command import bench
 from infra.commands_backtest import backtest
+from infra.commands_corporate import COMMANDS as CORPORATE
 from infra.commands_strategy import strategy
 from infra.commands_users import COMMANDS as USER_COMMANDS
 from infra.doctor.command import doctor
@@ -130,5 +131,5 @@ def settings(markdown: bool) -> None:
     click.echo(reference.markdown() if markdown else reference.text(load()), nl=False)
 
 
-for command in (audit, backtest, bench, strategy, doctor, replay, *COMMANDS, *USER_COMMANDS):
+for command in (audit, backtest, bench, strategy, doctor, replay, *COMMANDS, *CORPORATE, *USER_COMMANDS):
     hft.add_command(command)

@@ -167,7 +167,9 @@ def audit(from_topics: bool, settle: float) -> None:
         return engine_positions.ask(address, jwt_secret(settings.jwt_secret, folders(settings.var).secrets))
 
     try:
-        result = auditor.from_topics(bootstrap, settle_s=settle, ask_engine=None if from_topics else ask_engine)
+        result = auditor.from_topics(
+            bootstrap, mark=settings.mark, settle_s=settle, ask_engine=None if from_topics else ask_engine
+        )
     except (TimeoutError, Refusal) as error:
         raise OperatorError(
             f"the engine at {address}: {error}: hft up starts it; --from-topics audits without it"

@@ -154,7 +154,7 @@ SERVICES: Final[Mapping[str, Service]] = {
     "streams": Service(
         "streams.app",
         STAGE_STREAMS,
-        lambda settings, where: {"bootstrap": settings.bootstrap, "data": where.streams},
+        lambda settings, where: {"bootstrap": settings.bootstrap, "data": where.streams, "mark": settings.mark},
     ),
     "sink-postgres": Service(
         "streams.sinks.postgres",

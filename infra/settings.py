@@ -64,6 +64,11 @@ class Settings(BaseSettings):
     instruments: Path = Field(
         Path(__file__).parent / "instruments.toml", description="TOML file of the instruments to trade."
     )
+    mark: Literal["mid", "last", "closing"] = Field(
+        "mid",
+        description="What P&L values positions at: the middle of the book, the last trade, or the last close; without "
+        "a middle or a close, the last trade.",
+    )
     market: Literal["simulated", "none"] = Field("simulated", description="Who trades besides you.")
     market_seed: int = Field(1, description="Seed of the simulated market.")
     market_rate: float = Field(40.0, gt=0, description="Simulated orders and cancels per second over all symbols.")

@@ -62,10 +62,10 @@ class AlreadyRunning(RuntimeError):
 class Run:
     """One run of the worker, from the loading of its state to its end."""
 
-    def __init__(self, bootstrap: str, data: Path, instance: str, on_running: Callable[[], None]) -> None:
+    def __init__(self, bootstrap: str, data: Path, instance: str, on_running: Callable[[], None], mark: str) -> None:
         """Raises `KafkaException` where Kafka does not answer, `LogMismatch` where the state belongs to another log."""
         self.failure: Exception | None = None
-        self.follower = Follower(bootstrap, Outbox(bootstrap, "streams-marks"))
+        self.follower = Follower(bootstrap, Outbox(bootstrap, "streams-marks"), mark)
         self.keepers: list[Keeper[Any]] = [
             keeper(bootstrap, Outbox(bootstrap, f"streams-{keeper.agent}"), self.follower, time.monotonic)
             for keeper in KEEPERS
@@ -164,8 +164,9 @@ class Run:
             return await never
 
 
-def run(bootstrap: str, data: Path, ready: Callable[[], None]) -> None:
-    """Works until SIGTERM or SIGINT; `data` is a folder of this worker's own.
+def run(bootstrap: str, data: Path, mark: str, ready: Callable[[], None]) -> None:
+    """Works until SIGTERM or SIGINT; `data` is a folder of this worker's own, `mark` what positions are valued at
+    (`words.MarkSource`).
 
     `ready` is called once, when records are being read. What fails is started over from the saved state.
 
@@ -182,10 +183,10 @@ def run(bootstrap: str, data: Path, ready: Callable[[], None]) -> None:
         except BlockingIOError:
             raise AlreadyRunning(f"a streams worker runs in {data} already") from None
         folder = hashlib.sha256(str(data.absolute()).encode()).hexdigest()[:8]
-        _run(bootstrap, data, f"{socket.gethostname()}-{folder}", ready)
+        _run(bootstrap, data, f"{socket.gethostname()}-{folder}", mark, ready)
 
 
-def _run(bootstrap: str, data: Path, instance: str, ready: Callable[[], None]) -> None:
+def _run(bootstrap: str, data: Path, instance: str, mark: str, ready: Callable[[], None]) -> None:
     kafka = Outage(log, "Kafka")
     running: list[bool] = []
 
@@ -199,7 +200,7 @@ def _run(bootstrap: str, data: Path, instance: str, ready: Callable[[], None]) -
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         try:
-            attempt = Run(bootstrap, data, instance, on_running)
+            attempt = Run(bootstrap, data, instance, on_running, mark)
         except KafkaException as error:
             kafka.lost(error.args[0].str())
             loop.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -21,14 +21,14 @@ from engine import messages, topics
 from engine.answers import Positions
 from streams.consumer import Cursor, log_bounds, place, read_to_end
 from streams.engine_positions import COMPARED, numbers
-from streams.recomputation import Account, Fills, Impossible, Replay, Steps, money, whole
+from streams.recomputation import Account, Action, Fills, Impossible, Replay, Steps, money, whole
 
 SHOWN: Final = 20
 IN_FLIGHT_NS: Final = 10_000_000_000
 """In a market that moves, what the newest record is older than by less than this may still be on its way."""
 QUIET_S: Final = 1.5
 POLL_S: Final = 0.25
-READ: Final = (topics.FILLS, topics.TRADES, topics.BOOKS, topics.POSITIONS, topics.PNL)
+READ: Final = (topics.CORPORATE_ACTIONS, topics.FILLS, topics.TRADES, topics.BOOKS, topics.POSITIONS, topics.PNL)
 
 
 @dataclass
@@ -45,6 +45,7 @@ class AuditResult:
     marks_checked: int = 0
     marks_gone: int = 0
     accounts: int = 0
+    actions: int = 0
     engine_positions: int | None = None
     """Compared with the engine's own; None: it was not asked."""
     in_flight: int = 0
@@ -72,6 +73,8 @@ class AuditResult:
             f"marks      {self.marks_checked:,} are those of a book or trade; {self.marks_gone:,} name a book that "
             "compaction has removed",
         ]
+        if self.actions:
+            lines.append(f"actions    {self.actions:,} splits and dividends")
         if self.engine_positions is not None:
             lines.append(f"engine     {self.engine_positions:,} positions of the engine's own")
         if self.in_flight:
@@ -86,16 +89,20 @@ class AuditResult:
 
 
 def from_topics(
-    bootstrap: str, *, settle_s: float = 0.0, ask_engine: Callable[[], Positions] | None = None
+    bootstrap: str,
+    *,
+    mark: str = "mid",
+    settle_s: float = 0.0,
+    ask_engine: Callable[[], Positions] | None = None,
 ) -> AuditResult:
     """Audits all that the topics hold now; with `settle_s`, once nothing has been written for a moment. Where the
     market still moves after so many seconds, what is younger than `IN_FLIGHT_NS` need not be in the last records yet.
-    `ask_engine` gives the engine's own positions, which the published ones must be. Raises `KafkaException` where Kafka
-    fails, and what `ask_engine` raises."""
+    `mark` is what positions are valued at now. `ask_engine` gives the engine's own positions, which the published ones
+    must be. Raises `KafkaException` where Kafka fails, and what `ask_engine` raises."""
     started = time.monotonic()
     engine = None if ask_engine is None else ask_engine()  # first, so that the topics have time to get there
     moving = settle_s > 0 and not settle(bootstrap, settle_s)
-    result = Audit(KafkaLog(bootstrap), moving=moving, engine=engine).run()
+    result = Audit(KafkaLog(bootstrap), moving=moving, engine=engine, mark=mark).run()
     result.seconds = time.monotonic() - started
     return result
 
@@ -123,13 +130,17 @@ class Tape:
         self.ticks: list[int] = []
 
         self.last = (0, -1)
+        self.matched: list[tuple[int, int]] = []
+        """(seq, ticks) of those that the book has made: nothing else moves the engine's last price."""
 
-    def add(self, seq: int, index: int, ticks: int) -> None:
+    def add(self, seq: int, index: int, ticks: int, hidden: bool) -> None:
         """Takes a trade; a repeat of an earlier one changes nothing."""
         if (seq, index) > self.last:
             self.last = (seq, index)
             self.seqs.append(seq)
             self.ticks.append(ticks)
+            if not hidden:
+                self.matched.append((seq, ticks))
 
     def prices(self, seq: int) -> list[int]:
         start = bisect_left(self.seqs, seq)
@@ -162,11 +173,13 @@ class KafkaLog:
 
 
 class Audit:
-    def __init__(self, log: Log, *, moving: bool = False, engine: Positions | None = None) -> None:
-        """`moving`: records are still being written, so that the newest need not have been counted yet. `engine`: its
-        own positions, asked for before the topics are read."""
+    def __init__(self, log: Log, *, moving: bool = False, engine: Positions | None = None, mark: str = "mid") -> None:
+        """`mark`: what positions are valued at now, `mid`, `last` or `closing`. `moving`: records are still being
+        written, so that the newest need not have been counted yet. `engine`: its own positions, asked for before the
+        topics are read."""
         self._log = log
         self._moving = moving
+        self._mark = mark
         self._engine = engine
         self._engine_holds = {} if engine is None else {(p.account, p.symbol): numbers(p) for p in engine.positions}
         self._published: dict[tuple[str, str], messages.Position] = {}
@@ -186,6 +199,9 @@ class Audit:
         """Account → seq of its latest deposit."""
         self._fills: defaultdict[tuple[str, str], Fills] = defaultdict(Fills)
         self._tapes: defaultdict[str, Tape] = defaultdict(Tape)
+        self._actions: defaultdict[str, list[tuple[Action, messages.CorporateAction]]] = defaultdict(list)
+        self._closes: defaultdict[str, dict[int, int]] = defaultdict(dict)
+        """Symbol → seq of a close → ticks."""
         self._books: defaultdict[str, dict[int, Fraction | None]] = defaultdict(dict)
         """Symbol → seq → the mid in ticks, None where a side is empty or the book is crossed."""
 
@@ -199,6 +215,7 @@ class Audit:
         self._read_trades()
         self._read_books()
         self._set_horizon()
+        self._check_actions()
         self._compare_positions(positions_end)
         self._compare_engine()
         self._compare_pnl(pnl_end)
@@ -220,11 +237,17 @@ class Audit:
 
     def _read_reference(self) -> None:
         for instrument in self._records(topics.INSTRUMENTS):
-            self._steps[instrument.symbol] = Steps.of(instrument)
+            steps = self._steps[instrument.symbol] = Steps.of(instrument)
+            if instrument.closing_price is not None:
+                self._closes[instrument.symbol][instrument.closing_seq] = whole(instrument.closing_price, steps.tick)
         for account in self._records(topics.ACCOUNTS):
             self._deposits[account.account].append(account.deposits)
             self._deposited[account.account] = account.seq
             self._methods[account.account] = account.cost_method
+
+        for record in self._records(topics.CORPORATE_ACTIONS):
+            self._result.actions += 1
+            self._actions[record.symbol].append((Action.of(record, self._steps[record.symbol]), record))
 
     def _read_fills(self) -> None:
         for fill in self._records(topics.FILLS):
@@ -259,7 +282,8 @@ class Audit:
             self._times.append((trade.ts_ns, trade.seq))
             steps = self._steps.get(trade.symbol)
             if steps is not None:
-                self._tapes[trade.symbol].add(trade.seq, trade.index, whole(trade.price, steps.tick))
+                ticks = whole(trade.price, steps.tick)
+                self._tapes[trade.symbol].add(trade.seq, trade.index, ticks, trade.hidden)
 
     def _read_books(self) -> None:
         for book in self._records(topics.BOOKS):
@@ -273,6 +297,34 @@ class Audit:
                 bid, ask = whole(book.bids[0][0], steps.tick), whole(book.asks[0][0], steps.tick)
                 mid = Fraction(bid + ask, 2) if bid < ask else None
             self._books[book.symbol][book.seq] = mid
+
+    # ---------------------------------------------------------------------------------------- corporate actions
+
+    def _check_actions(self) -> None:
+        """What a corporate action says of prices and totals, and that over all accounts quantity and cash add up to
+        what it left with none."""
+        for symbol, actions in self._actions.items():
+            steps, matched, last = self._steps[symbol], deque(self._tapes[symbol].matched), 0
+            replays = [self._replay(key) for key in self._fills if key[1] == symbol]
+            for action, record in actions:
+                name = f"corporate action {action.seq} of {symbol}"
+                while matched and matched[0][0] < action.seq:
+                    last = matched.popleft()[1]
+                after = action.adjusted(last, steps.unit)
+                for replay in replays:
+                    replay.through(action.seq)
+                books = [replay.book for replay in replays]
+                for what, said, exact in (
+                    ("price_before", action.before, last),
+                    ("price_after", action.after, after),
+                    ("bought_quantity", Fraction(record.bought_quantity), sum(b.bought for b in books) * steps.lot),
+                    ("sold_quantity", Fraction(record.sold_quantity), sum(b.sold for b in books) * steps.lot),
+                    ("rest_quantity", Fraction(record.rest_quantity), -sum(b.quantity for b in books) * steps.lot),
+                    ("rest_cash", money(record.rest_cash), -sum(book.cash for book in books)),
+                ):
+                    if said != exact:
+                        self._result.add(f"{name}: {what} is {said}, must be {exact}")
+                last = after
 
     # ----------------------------------------------------------------------------------------------- positions
 
@@ -300,15 +352,18 @@ class Audit:
                 continue
             for text in replay.differences(record):
                 self._result.add(f"{name}: {text}")
-        for key, fills in self._fills.items():
-            counted = replays[key].counted if key in replays else 0
-            if counted < len(fills):
-                text = f"position {key[0]} {key[1]}: {len(fills) - counted} last fills are not in it"
-                self._missing(fills.seq(counted), text)
+        for key in self._fills:
+            replay = replays[key] if key in replays else self._replay(key)
+            left = []
+            while replay.next():
+                left.append(replay.seq)
+            if left:
+                self._missing(left[0], f"position {key[0]} {key[1]}: {len(left)} last fills are not in it")
 
     def _replay(self, key: tuple[str, str]) -> Replay:
         account, symbol = key
-        return Replay(self._fills[key], self._steps[symbol], self._methods[account])
+        actions = [action for action, _ in self._actions[symbol]]
+        return Replay(self._fills[key], self._steps[symbol], self._methods[account], actions)
 
     def _note_for_engine(self, key: tuple[str, str], record: messages.Position) -> None:
         if self._engine is not None:
@@ -379,7 +434,21 @@ class Audit:
         if steps is None:
             return
         ticks = Fraction(mark.price) / steps.tick
-        if mark.source == "mid":
+        if mark.quantity != "0":
+            for action, _ in self._actions[symbol]:
+                if (mark.seq >= action.seq) != (mark.position_seq >= action.seq):
+                    self._result.add(f"{name}: only one of mark and position knows the corporate action {action.seq}")
+        if mark.source == "closing":
+            closes = self._closes[symbol]
+            if mark.seq not in closes:
+                self._result.marks_gone += 1
+                return
+            if closes[mark.seq] != ticks:
+                self._result.add(f"{name}: the mark is {ticks} ticks, the close {mark.seq} was {closes[mark.seq]}")
+        elif mark.source == "adjusted":
+            if ticks not in [action.after for action, _ in self._actions[symbol] if action.seq == mark.seq]:
+                self._result.add(f"{name}: the mark is {ticks} ticks, no corporate action {mark.seq} left that")
+        elif mark.source == "mid":
             books = self._books[symbol]
             if mark.seq not in books:
                 self._result.marks_gone += 1
@@ -399,11 +468,11 @@ class Audit:
             text = f"P&L of {name}: the last deposits are {last.deposits}, not {self._deposits[name][-1]}"
             self._missing(self._deposited[name], text)
         for symbol, replay in account.replays.items():
-            fills = self._fills[name, symbol]
-            if replay.counted < len(fills):
-                self._missing(fills.seq(replay.counted), f"P&L of {name}: the last fills of {symbol} are not in it")
+            held = replay.book.quantity
+            if replay.next():
+                self._missing(replay.seq, f"P&L of {name}: the last fills of {symbol} are not in it")
             mark = last.marks.get(symbol)
-            if mark is None or not replay.book.quantity:
+            if mark is None or not held:
                 continue
             source, ticks = self._final_mark(symbol)
             published = Fraction(mark.price) / replay.steps.tick
@@ -418,15 +487,22 @@ class Audit:
         tape = self._tapes[symbol]
         later = [at for at, mid in self._books[symbol].items() if at > seq and mid != ticks]
         later += [at for at, price in zip(tape.seqs, tape.ticks, strict=True) if at > seq and price != ticks]
+        later += [action.seq for action, _ in self._actions[symbol] if action.seq > seq]
+        later += [at for at in self._closes[symbol] if at > seq]
         return min(later, default=seq)
 
     def _final_mark(self, symbol: str) -> tuple[str, Fraction | int | None]:
-        books = self._books[symbol]
-        mid = books[max(books)] if books else None
-        if mid is not None:
-            return "mid", mid
-        tape = self._tapes[symbol]
-        return "last", tape.ticks[-1] if tape.ticks else None
+        since, after = 0, None
+        for action, _ in self._actions[symbol]:
+            since, after = action.seq, action.after
+        books, closes, tape = self._books[symbol], self._closes[symbol], self._tapes[symbol]
+        if self._mark == "mid" and books and max(books) >= since and books[max(books)] is not None:
+            return "mid", books[max(books)]
+        if self._mark == "closing" and closes and max(closes) > since:
+            return "closing", closes[max(closes)]
+        if tape.seqs and tape.seqs[-1] > since:
+            return "last", tape.ticks[-1]
+        return "adjusted", after
 
 
 def _numbers(record: messages.Position) -> dict[str, Fraction]:

@@ -1,8 +1,8 @@
 """What positions are valued at, and the agents' reference data, followed by a thread with a plain consumer.
 
 The mark of a symbol is the middle of its best bid and ask where the latest book has both and they do not cross (in an
-auction they may), else the price of its last trade (a printed, hidden one too). Books, trades, instruments and accounts
-are read in whole by every worker.
+auction they may), else the price of its last trade (a printed, hidden one too); or another one by the setting. Books,
+trades, instruments, accounts and corporate actions are read in whole by every worker.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from confluent_kafka import KafkaException, Message
@@ -20,11 +20,14 @@ from msgspec import Struct
 
 from engine import messages, topics, words
 from engine.units import Scale
-from streams import ledger, records
+from streams import corporate_actions, ledger, records
 from streams.consumer import Cursor, LogReader, Stopped, log_bounds, place
 from streams.outbox import Outbox
 
 log = logging.getLogger(__name__)
+
+MID, LAST = words.MarkSource.MID.wire, words.MarkSource.LAST.wire
+CLOSING, ADJUSTED = words.MarkSource.CLOSING.wire, words.MarkSource.ADJUSTED.wire
 
 BATCH: Final = 5_000
 WAIT_S: Final = 0.1
@@ -42,6 +45,7 @@ class TopOfBook(Struct, frozen=True):
     ask: str | None
     seq: int
     ts_ns: int
+    action_seq: int = 0
 
 
 class LastTrade(Struct, frozen=True):
@@ -49,32 +53,70 @@ class LastTrade(Struct, frozen=True):
     seq: int
     index: int
     ts_ns: int
+    action_seq: int = 0
 
 
-def mark(book: TopOfBook | None, trade: LastTrade | None, held: messages.Position, scale: Scale) -> records.Price:
-    """What a position is valued at: the middle of a book with both sides that do not cross, else the last trade; where
-    the tape lags behind the position, its own last fill is that. Raises `ValueError` where a price is no whole number
-    of ticks."""
-    if book is not None and book.bid is not None and book.ask is not None:
+class Close(Struct, frozen=True):
+    """The last price before the market closed, null where it has not."""
+
+    price: str | None
+    seq: int
+    action_seq: int
+    """Of the instrument's last corporate action, which may be later than the close."""
+
+
+class Market(NamedTuple):
+    """What is known of a symbol's prices."""
+
+    book: TopOfBook | None = None
+    trade: LastTrade | None = None
+    close: Close | None = None
+
+    @property
+    def action_seq(self) -> int:
+        return max((source.action_seq for source in self if source is not None), default=0)
+
+
+def mark(kind: str, market: Market, held: messages.Position, holds: bool, scale: Scale) -> records.Price | None:
+    """What a position is valued at: by `kind` (`words.MarkSource`) the middle of a book with both sides that do not
+    cross (`mid`), or the last price before the close (`closing`); where there is none, and for `last`, the last trade.
+    Where the tape lags behind the position, its own last fill is that; after a corporate action, the price it left.
+
+    Prices and position must have seen the same corporate actions: None where the position has not yet. `holds`: whether
+    there is anything to value. Raises `ValueError` where a price is no whole number of ticks."""
+    if holds and market.action_seq > held.action_seq:
+        return None
+    book, trade, close = market
+    if kind == MID and book is not None and book.bid is not None and book.ask is not None:
         bid, ask = records.ticks(book.bid, scale), records.ticks(book.ask, scale)
-        if bid < ask:
-            return records.Price(bid + ask, "mid", book.seq, book.ts_ns)
-    if trade is None or trade.seq < held.last_seq:
-        return records.Price(2 * records.ticks(held.last_price, scale), "last", held.last_seq, held.ts_ns)
-    return records.Price(2 * records.ticks(trade.price, scale), "last", trade.seq, trade.ts_ns)
+        if bid < ask and (book.action_seq == held.action_seq or not holds):
+            return records.Price(bid + ask, MID, book.seq, book.ts_ns)
+    if kind == CLOSING and close is not None and close.price is not None and close.seq > held.action_seq:
+        return records.Price(2 * records.ticks(close.price, scale), CLOSING, close.seq, 0)
+    if trade is not None and trade.seq >= held.last_seq:
+        return records.Price(2 * records.ticks(trade.price, scale), LAST, trade.seq, trade.ts_ns)
+    source = ADJUSTED if held.last_seq == held.action_seq else LAST
+    return records.Price(2 * records.ticks(held.last_price, scale), source, held.last_seq, held.ts_ns)
 
 
 class Follower:
-    """Follows `books`, `trades`, `instruments` and `accounts`. Its dictionaries hold values that never change, so that
-    they can be read from any thread."""
+    """Follows `books`, `trades`, `instruments`, `accounts` and `corporate-actions`. Its dictionaries hold values that
+    never change, so that they can be read from any thread."""
 
-    def __init__(self, bootstrap: str, outbox: Outbox) -> None:
+    def __init__(self, bootstrap: str, outbox: Outbox, kind: str) -> None:
+        """`kind`: what positions are valued at where there is such a price."""
+        self.kind = kind
         self.scales: dict[str, Scale] = {}
         self.accounts: dict[str, messages.Account] = {}
         self.methods: dict[str, str] = {}
         """Account → its `words.CostMethod`."""
         self.books: dict[str, TopOfBook] = {}
         self.trades: dict[str, LastTrade] = {}
+        self.closes: dict[str, Close] = {}
+        self.actions: dict[str, tuple[corporate_actions.Action, ...]] = {}
+        """Symbol → its corporate actions in order."""
+        self._early_actions: list[messages.CorporateAction] = []
+        """Those that were read before their instrument."""
         self.cursor: Cursor = {}
         self.failure: Exception | None = None
         self._bootstrap = bootstrap
@@ -84,12 +126,14 @@ class Follower:
         self._changing = threading.Lock()
         self._stop = threading.Event()
         self._advanced = threading.Condition()
-        names = [topic.name for topic in (topics.INSTRUMENTS, topics.ACCOUNTS, topics.BOOKS, topics.TRADES)]
+        followed = (topics.INSTRUMENTS, topics.ACCOUNTS, topics.CORPORATE_ACTIONS, topics.BOOKS, topics.TRADES)
+        names = [topic.name for topic in followed]
         self._reader = LogReader(bootstrap, names, name="streams-marks", stop=self._stop, log=log)
         self._thread = threading.Thread(target=self._run, name="marks", daemon=True)
         self._handlers: dict[str, Callable[[Any], None]] = {
             topics.INSTRUMENTS.name: self._on_instrument,
             topics.ACCOUNTS.name: self._on_account,
+            topics.CORPORATE_ACTIONS.name: self._on_action,
             topics.BOOKS.name: self._on_book,
             topics.TRADES.name: self._on_trade,
         }
@@ -166,9 +210,11 @@ class Follower:
                 raise records.Unusable(words.Reason.UNKNOWN_ACCOUNT, "account", f"there is no account {account}")
         return found
 
-    def price(self, held: messages.Position, scale: Scale) -> records.Price:
-        """What the position is valued at; raises as `mark` does."""
-        return mark(self.books.get(held.symbol), self.trades.get(held.symbol), held, scale)
+    def price(self, held: messages.Position, holds: bool, scale: Scale) -> records.Price | None:
+        """What the position is valued at, None and exceptions as `mark` has them."""
+        symbol = held.symbol
+        market = Market(self.books.get(symbol), self.trades.get(symbol), self.closes.get(symbol))
+        return mark(self.kind, market, held, holds, scale)
 
     def take_changes(self) -> tuple[set[str], set[str]]:
         """Symbols whose mark may have changed, and accounts that have, since the last call."""
@@ -222,6 +268,25 @@ class Follower:
         known = self.scales.get(record.symbol)
         if known is None or (known.tick, known.lot) != (tick, lot):
             self.scales[record.symbol] = Scale(tick, lot)
+            early, self._early_actions = self._early_actions, []
+            for action in early:
+                self._on_action(action)
+        if record.closing_price is not None:
+            records.ticks(record.closing_price, self.scales[record.symbol])
+        before = self.closes.get(record.symbol)
+        self.closes[record.symbol] = Close(record.closing_price, record.closing_seq, record.action_seq)
+        if before is not None and before.seq != record.closing_seq:
+            with self._changing:
+                self._changed.add(record.symbol)
+
+    def _on_action(self, record: messages.CorporateAction) -> None:
+        scale = self.scales.get(record.symbol)
+        if scale is None:
+            self._early_actions.append(record)
+            return
+        known = self.actions.get(record.symbol, ())
+        if not known or record.seq > known[-1].seq:
+            self.actions[record.symbol] = (*known, corporate_actions.read(record, scale))
 
     def _on_account(self, record: messages.Account) -> None:
         records.money(record.deposits)
@@ -242,7 +307,7 @@ class Follower:
         for price in (bid, ask):
             if price is not None and scale is not None:
                 records.ticks(price, scale)
-        self.books[record.symbol] = TopOfBook(bid, ask, record.seq, record.ts_ns)
+        self.books[record.symbol] = TopOfBook(bid, ask, record.seq, record.ts_ns, record.action_seq)
         if known is None or (known.bid, known.ask) != (bid, ask):
             with self._changing:
                 self._changed.add(record.symbol)
@@ -253,7 +318,7 @@ class Follower:
             return
         if (scale := self.scales.get(record.symbol)) is not None:
             records.ticks(record.price, scale)
-        self.trades[record.symbol] = LastTrade(record.price, record.seq, record.index, record.ts_ns)
+        self.trades[record.symbol] = LastTrade(record.price, record.seq, record.index, record.ts_ns, record.action_seq)
         if known is None or known.price != record.price:
             with self._changing:
                 self._changed.add(record.symbol)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from array import array
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from functools import lru_cache
@@ -60,6 +60,35 @@ def money(text: str) -> Decimal:
         return Decimal(text).scaleb(6)
     except InvalidOperation:
         return Decimal("NaN")
+
+
+class Action(NamedTuple):
+    """A split (`ratio`) or a cash dividend (`per_lot`), in ticks, lots and units of 1e-6."""
+
+    seq: int
+    ts_ns: int
+    ratio: Fraction
+    per_lot: int
+    before: int
+    after: int
+
+    @classmethod
+    def of(cls, record: messages.CorporateAction, steps: Steps) -> Action:
+        """Raises `Impossible`."""
+        ratio, per_lot = Fraction(1), Fraction(0)
+        if record.action == "split" and record.new_shares and record.old_shares:
+            ratio = Fraction(record.new_shares, record.old_shares)
+        elif record.action == "dividend" and record.amount is not None:
+            per_lot = Fraction(record.amount) * steps.lot * MONEY
+        if (ratio == 1) == (per_lot == 0) or per_lot.denominator != 1:
+            raise Impossible(f"the corporate action {record.seq} of {record.symbol} does nothing that can be done")
+        before = 0 if record.price_before is None else whole(record.price_before, steps.tick)
+        after = 0 if record.price_after is None else whole(record.price_after, steps.tick)
+        return cls(record.seq, record.ts_ns, ratio, int(per_lot), before, after)
+
+    def adjusted(self, ticks: int, unit: int) -> int:
+        """What it makes of a price."""
+        return round(ticks / self.ratio) - round(Fraction(self.per_lot, unit)) if ticks else 0
 
 
 class Fill(NamedTuple):
@@ -141,6 +170,19 @@ class Book(ABC):
             if self.quantity:
                 self._open(self.quantity, price)
 
+    def act(self, action: Action, unit: int) -> bool:
+        """Counts a corporate action; whether it changed anything."""
+        if not self.quantity:
+            return False
+        exact = self.quantity * action.ratio
+        lots = int(exact)  # towards zero
+        rest = exact - lots
+        self.cash += self.quantity * action.per_lot + round(rest / action.ratio * action.before * unit)
+        if action.ratio != 1:
+            self._split(action.ratio, abs(rest), lots)
+            self.quantity = lots
+        return True
+
     @property
     def realized(self) -> int:
         return self.cash + self.cost
@@ -166,6 +208,10 @@ class Book(ABC):
     @abstractmethod
     def _clear(self) -> None:
         """Nothing is held any more."""
+
+    @abstractmethod
+    def _split(self, ratio: Fraction, rest: Fraction, lots: int) -> None:
+        """So many lots (signed) are left of what is held, and the rest of a lot is sold."""
 
 
 class AverageBook(Book):
@@ -195,29 +241,42 @@ class AverageBook(Book):
     def _clear(self) -> None:
         self._base_cost = self._base = self._closed = 0
 
+    def _split(self, ratio: Fraction, rest: Fraction, lots: int) -> None:
+        cost, exact = self.cost, abs(self.quantity) * ratio
+        self._base_cost = cost - round(cost * rest / exact) if lots else 0
+        self._base, self._closed = abs(lots), 0
+
 
 class FifoBook(Book):
     """First in, first out: what is held are the lots that were opened last."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._opened: deque[tuple[int, int]] = deque()
-        """(lots, price of each), oldest first; the first may be closed in part."""
-        self._kept = self._worth = 0
+        self._opened: deque[tuple[int, Fraction]] = deque()
+        """(lots, price of each), oldest first; the first may be closed in part. A row at one price is one purchase."""
+        self._joins = False
+        """Whether the last one has not been split: what is bought at its price belongs to it."""
+        self._kept, self._worth = 0, Fraction(0)
         """Lots in there, and their whole price."""
 
     @property
     def cost(self) -> int:
         sign = 1 if self.quantity > 0 else -1
-        gone = (self._kept - abs(self.quantity)) * self._opened[0][1] if self._opened else 0
-        return sign * (self._worth - gone)
+        return sign * (int(self._worth) - self._gone)
+
+    @property
+    def _gone(self) -> int:
+        """What the closed part of the first has cost, rounded half to even."""
+        return round((self._kept - abs(self.quantity)) * self._opened[0][1]) if self._opened else 0
 
     @property
     def average(self) -> Fraction | None:
         return Fraction(abs(self.cost), abs(self.quantity)) if self.quantity else None
 
     def _open(self, lots: int, price: int) -> None:
-        self._opened.append((abs(lots), price))
+        before = self._opened.pop()[0] if self._joins and self._opened and self._opened[-1][1] == price else 0
+        self._opened.append((before + abs(lots), Fraction(price)))
+        self._joins = True
         self._kept += abs(lots)
         self._worth += abs(lots) * price
 
@@ -229,7 +288,28 @@ class FifoBook(Book):
 
     def _clear(self) -> None:
         self._opened.clear()
-        self._kept = self._worth = 0
+        self._kept, self._worth = 0, Fraction(0)
+
+    def _split(self, ratio: Fraction, rest: Fraction, lots: int) -> None:
+        """The rest comes off the oldest ones. Each purchase ends at a whole lot, and leaves what is over to the next
+        one."""
+        closed, gone = self._kept - abs(self.quantity), self._gone
+        reached, cost, opened = Fraction(0), Fraction(0), list(self._opened)
+        self._clear()
+        for bought, price in opened:
+            size, left = (bought - closed) * ratio, bought * price - gone
+            closed = gone = 0
+            sold = min(rest, size)
+            rest -= sold
+            reached += size - sold
+            cost += left - round(left * sold / size)
+            new = int(reached) - self._kept
+            if new:
+                self._opened.append((new, cost / new))
+                self._kept += new
+                self._worth += cost
+                cost = Fraction(0)
+        self._joins = False
 
 
 BOOKS: Final[dict[str, type[Book]]] = {"average": AverageBook, "fifo": FifoBook}
@@ -238,8 +318,8 @@ BOOKS: Final[dict[str, type[Book]]] = {"average": AverageBook, "fifo": FifoBook}
 class Replay:
     """One position and its strategies, fill by fill."""
 
-    def __init__(self, fills: Fills, steps: Steps, method: str) -> None:
-        """`method`: how the account counts the cost of what it sells."""
+    def __init__(self, fills: Fills, steps: Steps, method: str, actions: Sequence[Action] = ()) -> None:
+        """`method`: how the account counts the cost of what it sells; `actions` are the symbol's, in order."""
         self.steps = steps
         self.seq, self.index, self.ts_ns = 0, -1, 0
         self.last_ticks = 0
@@ -251,16 +331,22 @@ class Replay:
         self._method = method
         self._tags = fills.tags
         self._fills = iter(fills)
+        self._next = next(self._fills, None)
+        self._actions = deque(actions)
 
     @property
     def at(self) -> tuple[int, int]:
         return self.seq, self.index
 
     def next(self) -> bool:
-        """Counts one more fill; false where there is none."""
-        fill = next(self._fills, None)
+        """Counts one more fill, or corporate action that finds anything held; false where there is none."""
+        while self._actions and (self._next is None or self._actions[0].seq < self._next.seq):
+            if self._act(self._actions.popleft()):
+                return True
+        fill = self._next
         if fill is None:
             return False
+        self._next = next(self._fills, None)
         self.seq, self.index, self.ts_ns, self.last_ticks = fill.seq, fill.report, fill.ts_ns, fill.ticks
         self.counted += 1
         self.book.count(fill, self.steps.unit)
@@ -272,6 +358,22 @@ class Replay:
             self.strategies[tag].count(fill, self.steps.unit)
             self.changed.add(tag)
         return True
+
+    def _act(self, action: Action) -> bool:
+        unit = self.steps.unit
+        changed = {tag for tag, book in self.strategies.items() if book.act(action, unit)}
+        if not self.book.act(action, unit) and not changed:
+            return False
+        self.seq, self.index, self.ts_ns, self.last_ticks = action.seq, 0, action.ts_ns, action.after
+        self.changed = changed
+        return True
+
+    def through(self, seq: int) -> None:
+        """Counts all up to command `seq`."""
+        while True:
+            waiting = [event.seq for event in (self._next, *list(self._actions)[:1]) if event is not None]
+            if not waiting or min(waiting) > seq or not self.next():
+                return
 
     def advance_to(self, at: tuple[int, int]) -> bool:
         """Counts the fills up to (seq, index); whether there is one of exactly that."""

@@ -199,8 +199,10 @@ def position(
     holding: ledger.Holding,
     scale: Scale,
     strategies: list[messages.StrategyPosition],
+    action_seq: int,
 ) -> messages.Position:
-    """The holding as it is published, with the strategies that it changed."""
+    """The holding as it is published, with the strategies that it changed; `action_seq` is of the symbol's last
+    corporate action that it has counted."""
     return messages.Position(
         account=account,
         symbol=symbol,
@@ -216,12 +218,13 @@ def position(
         last_index=holding.last_index,
         ts_ns=holding.ts_ns,
         strategies=strategies,
+        action_seq=action_seq,
     )
 
 
 class Price(NamedTuple):
-    """A price to value positions at: half ticks (bid + ask, or twice the last price), what it is (`mid` or `last`), and
-    the `seq` and `ts_ns` of the book or trade that it comes from."""
+    """A price to value positions at: half ticks (bid + ask, or twice the last price), what it is (`words.MarkSource`),
+    and the `seq` and `ts_ns` of the book, trade, close or corporate action that it comes from."""
 
     half_ticks: int
     source: str

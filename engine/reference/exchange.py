@@ -14,6 +14,7 @@ from engine.messages import (
     DefineAccount,
     DefineInstrument,
     Deposit,
+    Dividend,
     Fees,
     Halt,
     Kill,
@@ -21,9 +22,10 @@ from engine.messages import (
     Print,
     Resume,
     SetPhase,
+    Split,
     Timer,
 )
-from engine.reference import auction, changes, lists, phases, reference_data
+from engine.reference import auction, changes, corporate_actions, lists, phases, reference_data
 from engine.reference.accounts import PositionNumbers
 from engine.reference.answers import Applied, Refused, applied, rejection
 from engine.reference.entry import new_order
@@ -78,7 +80,7 @@ class Reference:
         return applied(self.state.answers.take(), [{"seq": seq} | reply])
 
     def _administer(self, ts_ns: int, command: AdministrativeCommand) -> int:
-        """Returns how many orders a kill switch canceled."""
+        """Returns how many orders a kill switch or a split canceled."""
         state = self.state
         match command:
             case DefineInstrument():
@@ -105,6 +107,11 @@ class Reference:
                 name = command.account
                 accounts = state.accounts if name is None else [reference_data.find_account(state, name)]
                 return phases.kill(state, [account.number for account in accounts], command.active)
+            case Split():
+                instrument = reference_data.find_instrument(state, command.symbol)
+                return corporate_actions.split(state, instrument, command)
+            case Dividend():
+                corporate_actions.dividend(state, reference_data.find_instrument(state, command.symbol), command)
             case _:  # a command refused at the door: it has its place in the sequence, and its reason
                 raise Refused(Reason[command.reason.upper()], command.field)
         return 0
@@ -137,6 +144,11 @@ class Reference:
 
     def phase(self, instrument: int) -> Phase:
         return self.state.instruments[instrument - 1].phase
+
+    def rest(self, instrument: int) -> tuple[int, int]:
+        """Lots and money units that splits have left with no account."""
+        known = self.state.instruments[instrument - 1]
+        return known.rest_quantity, known.rest_cash
 
     def indicative(self, instrument: int) -> tuple[int, int]:
         """Price ticks and lots of what an uncross would trade now, (0, 0) where nothing."""

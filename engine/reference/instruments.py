@@ -46,6 +46,9 @@ class Instrument:
     phase: Phase = Phase.CONTINUOUS
     phase_before_halt: Phase = Phase.CONTINUOUS
     day_ends_ns: int = 0
+    rest_quantity: int = 0
+    """What splits made too small for a position to hold: no account has it."""
+    rest_cash: int = 0
 
     @property
     def max_quantity(self) -> int:

@@ -41,6 +41,12 @@ class AccountState(Struct):
     strategies: dict[str, dict[str, messages.StrategyPosition]] = field(default_factory=dict)
     published: messages.Pnl | None = None
 
+    def holds(self, symbol: str) -> bool:
+        """Whether the account or a strategy of it has a position in the symbol."""
+        if self.positions[symbol].quantity != "0":
+            return True
+        return any(held[symbol].quantity != "0" for held in self.strategies.values() if symbol in held)
+
 
 def is_news(last: messages.Pnl | None, record: messages.Pnl) -> bool:
     """Whether the record says more than the last one: another position, deposit, or price of something held."""
@@ -141,10 +147,13 @@ class PnlKeeper(Keeper[AccountState]):
         for symbol, held in account.positions.items():
             scale = self._follower.scales[symbol]
             try:
-                prices[symbol] = (self._follower.price(held, scale), scale)
+                price = self._follower.price(held, account.holds(symbol), scale)
             except ValueError as error:
                 log.error("no P&L of %s: the mark of %s cannot be used: %s", reference.account, symbol, error)
                 return
+            if price is None:
+                return  # its position has a corporate action yet to count, and then it will be due again
+            prices[symbol] = (price, scale)
         record = records.pnl(reference, last, account.positions, account.strategies, prices)
         if not is_news(last, record):
             return

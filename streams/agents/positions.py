@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Final
 
 import msgspec
 from confluent_kafka import Message
 
-from engine import messages, topics
+from engine import messages, topics, words
 from engine.partitions import partition_of
-from streams import ledger, records
+from engine.units import Scale
+from streams import corporate_actions, ledger, records
 from streams.agents.keeper import Keeper, Shelf
-from streams.marks import Follower
+from streams.corporate_actions import Action
+from streams.marks import REFERENCE_WAIT_S, Follower, Uncertain
 from streams.outbox import Outbox
 
 _fills: Final = msgspec.json.Decoder(messages.Fill)
@@ -32,6 +35,11 @@ class PositionKeeper(Keeper[ledger.Holding]):
         super().__init__(bootstrap, outbox, clock)
         self._follower = follower
         self._count = outbox.partition_count(self.output)
+        self._source_count = outbox.partition_count(self.source)
+        self._acted: dict[tuple[int, str], int] = {}
+        """Partition and symbol → seq of the last corporate action that its holders have counted."""
+        self._looked: dict[tuple[int, str], int] = {}
+        """How far the partition had been read when the symbol's next action was not due yet."""
         self._published: dict[str, tuple[int, int]] = {}
         """The last published (seq, index) of positions whose records are ahead of the saved state."""
 
@@ -39,6 +47,8 @@ class PositionKeeper(Keeper[ledger.Holding]):
         fill = _fills.decode(value)
         scale = await self._follower.known_scale(fill.symbol)
         apply = ledger.APPLY[await self._follower.known_method(fill.account)]
+        if fill.action_seq > self._acted.get((shelf.partition, fill.symbol), 0):
+            await self._act_before(shelf, fill, scale)
         execution = records.execution(fill, scale)
         key = f"{fill.account}|{fill.symbol}"
         before = shelf.states.get(key, ledger.FLAT)
@@ -55,8 +65,96 @@ class PositionKeeper(Keeper[ledger.Holding]):
             shelf.touched.add(part_key)
             strategies.append(records.strategy_position(fill.strategy, part, scale))
         if (after.last_seq, after.last_index) > self._published.get(key, (0, -1)):
-            record = records.position(fill.account, fill.symbol, after, scale, strategies)
+            record = records.position(fill.account, fill.symbol, after, scale, strategies, fill.action_seq)
             self.outbox.send(self.output, key, _encode(record), partition_of(fill.account, self._count))
+
+    # ---------------------------------------------------------------------------------------- corporate actions
+
+    async def resume(self, partitions: Iterable[int]) -> dict[int, int]:
+        # Whether a holding has counted an action it knows by itself; so all of them are looked at again.
+        self._acted.clear()
+        self._looked.clear()
+        return await super().resume(partitions)
+
+    async def _act_before(self, shelf: Shelf[ledger.Holding], fill: messages.Fill, scale: Scale) -> None:
+        """The actions that came before the fill. Kafka has them: they were published first."""
+        if not self._knows(fill):
+            if not await asyncio.to_thread(self._follower.wait_caught_up, REFERENCE_WAIT_S):
+                raise Uncertain(
+                    f"whether there is an action {fill.action_seq} is not known: Kafka did not tell in time"
+                )
+            self._follower.check()
+            if not self._knows(fill):
+                text = f"there is no corporate action {fill.action_seq} of {fill.symbol}"
+                raise records.Unusable(words.Reason.INVALID_FIELD, "action_seq", text)
+        for action in self._follower.actions[fill.symbol]:
+            if action.seq <= fill.action_seq:
+                self._act(shelf, fill.symbol, action, scale)
+
+    def _knows(self, fill: messages.Fill) -> bool:
+        return any(action.seq == fill.action_seq for action in self._follower.actions.get(fill.symbol, ()))
+
+    async def publish_due(self) -> None:
+        """Carries out the actions before which all fills have been counted; to be called by a clock."""
+        async with self.whole():
+            for symbol, actions in tuple(self._follower.actions.items()):
+                shelf = self.shelves.get(partition_of(symbol, self._source_count))
+                if shelf is not None:
+                    self._act_on(shelf, symbol, actions)
+            await self.deliver()
+
+    def _act_on(self, shelf: Shelf[ledger.Holding], symbol: str, actions: tuple[Action, ...]) -> None:
+        place = (shelf.partition, symbol)
+        if self._acted.get(place, 0) >= actions[-1].seq or self._looked.get(place) == shelf.next_offset:
+            return
+        bought = sold = 0
+        for key, holding in shelf.states.items():
+            if key.partition("|")[2] == symbol:
+                bought += holding.bought
+                sold += holding.sold
+        for action in actions:
+            if bought < action.bought or sold < action.sold:
+                self._looked[place] = shelf.next_offset
+                return
+            self._act(shelf, symbol, action, self._follower.scales[symbol])
+
+    def _act(self, shelf: Shelf[ledger.Holding], symbol: str, action: Action, scale: Scale) -> None:
+        """Every holding of the symbol counts the action, and so do its strategies' parts; a record for each that holds
+        anything."""
+        place = (shelf.partition, symbol)
+        if action.seq <= self._acted.get(place, 0):
+            return
+        self._acted[place] = action.seq
+        accounts: dict[str, list[str]] = {}
+        for key in shelf.states:
+            account, _, rest = key.partition("|")
+            name, _, strategy = rest.partition("|")
+            if name == symbol:
+                parts = accounts.setdefault(account, [])
+                if strategy and shelf.states[key].quantity:
+                    parts.append(strategy)
+        for account, parts in accounts.items():
+            key = f"{account}|{symbol}"
+            before = shelf.states[key]
+            if corporate_actions.is_carried_out(before, action) or not (before.quantity or parts):
+                continue
+            after = self._changed(shelf, key, action, scale)
+            strategies = [
+                records.strategy_position(strategy, self._changed(shelf, f"{key}|{strategy}", action, scale), scale)
+                for strategy in parts
+            ]
+            if (action.seq, 0) > self._published.get(key, (0, -1)):
+                record = records.position(account, symbol, after, scale, strategies, action.seq)
+                self.outbox.send(self.output, key, _encode(record), partition_of(account, self._count))
+
+    @staticmethod
+    def _changed(shelf: Shelf[ledger.Holding], key: str, action: Action, scale: Scale) -> ledger.Holding:
+        after = corporate_actions.act(shelf.states[key], action, scale.money_per_tick_lot)
+        shelf.states[key] = after
+        shelf.touched.add(key)
+        return after
+
+    # ------------------------------------------------------------------------------------------- saved, and back
 
     def restore(self, saved: dict[str, Any]) -> ledger.Holding:
         return msgspec.convert(saved, ledger.Holding)

@@ -14,6 +14,7 @@ from engine.messages import (
     AdministrativeCommand,
     DefineAccount,
     Deposit,
+    Dividend,
     Fees,
     Halt,
     Kill,
@@ -22,6 +23,7 @@ from engine.messages import (
     Refused,
     Resume,
     SetPhase,
+    Split,
     Timer,
 )
 from engine.words import SelfTrade, SelfTradeScope
@@ -65,9 +67,10 @@ class Administration:
             self.halted.discard(symbol)
             return Resume(symbol=symbol)
         makers: tuple[Callable[[int], AdministrativeCommand], ...] = (
-            self._phase, self._halt, self._timer, self._limits, self._fees, self._deposit, self._kill, self._rest
+            self._phase, self._halt, self._timer, self._limits, self._fees, self._deposit, self._kill, self._rest,
+            self._split, self._dividend,
         )  # fmt: skip
-        (make,) = draw.choices(makers, (34, 9, 20, 20, 5, 4, 2, 6))
+        (make,) = draw.choices(makers, (34, 9, 20, 20, 5, 4, 2, 6, 3, 3))
         return make(ts_ns)
 
     def _phase(self, ts_ns: int) -> AdministrativeCommand:
@@ -116,6 +119,17 @@ class Administration:
         maker, taker = (draw.choice((None, 0, -30, 45, 100_000, -100_001)) for _ in range(2))
         account = draw.choice(NAMES) if draw.random() < 0.95 else "nobody"
         return Fees(account=account, maker_fee_ppm=maker, taker_fee_ppm=taker)
+
+    def _split(self, ts_ns: int) -> AdministrativeCommand:
+        """Back and forth, so that prices stay within the band."""
+        draw = self.draw
+        new, old = draw.choice(((2, 1), (1, 2), (3, 2), (2, 3), (7, 3), (3, 7), (10, 1), (1, 10), (0, 1), (5, 5)))
+        return Split(symbol=draw.choice((*SYMBOLS, "NONE")), new_shares=new, old_shares=old)
+
+    def _dividend(self, ts_ns: int) -> AdministrativeCommand:
+        amounts = ("0.01", "0.5", "0.05", "0.014", "0.0000001", "0", "-1", "99999")
+        symbol = self.draw.choice((*SYMBOLS, "NONE"))
+        return Dividend(symbol=symbol, amount=Decimal(self.draw.choice(amounts)))
 
     def _deposit(self, ts_ns: int) -> AdministrativeCommand:
         amount = self.draw.choice(("10", "100", "-50", "-9999", "0.0000001", "72057594037.927936"))

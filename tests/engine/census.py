@@ -26,17 +26,22 @@ AT_THE_DOORS: Final = {
     *(Reason.QUANTITY_INCREMENT, Reason.PRICE_INCREMENT),
 }
 """What is found out before a command becomes a record."""
-ENDS_ONLY: Final = {Reason.NONE, Reason.NO_LIQUIDITY, Reason.LINKED_ORDER, Reason.DAY_ENDED, Reason.DISCONNECTED}
+ENDS_ONLY: Final = {
+    *(Reason.NONE, Reason.NO_LIQUIDITY, Reason.LINKED_ORDER, Reason.DAY_ENDED, Reason.DISCONNECTED),
+    Reason.CORPORATE_ACTION,
+}
 """Why an order ends, but never why a command is refused."""
 CANCELED: Final = (
     *(Reason.NONE, Reason.NO_LIQUIDITY, Reason.LINKED_ORDER, Reason.DISCONNECTED, Reason.SELF_TRADE),
     *(Reason.REDUCE_ONLY, Reason.PRICE_COLLAR, Reason.KILL_SWITCH, Reason.POST_ONLY),
+    Reason.CORPORATE_ACTION,
     *(Reason.POSITION_LIMIT, Reason.BUYING_POWER),
 )
 """Why an order may be canceled: the last three only for the child of a list."""
 STOPS: Final = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
 ADMINISTRATIVE: Final = (
     *("DefineInstrument", "DefineAccount", "Deposit", "Limits", "Fees", "Halt", "Resume", "SetPhase", "Kill"),
+    *("Split", "Dividend"),
 )
 """Those that can be accepted and refused."""
 

@@ -49,6 +49,7 @@ def state_of(engine: Any, instruments: int, accounts: int) -> dict[str, Any]:
         state[f"asks of instrument {number}"] = np.asarray(asks).tolist()
         state[f"last price of instrument {number}"] = int(engine.last_price(number))
         state[f"phase of instrument {number}"] = int(engine.phase(number))
+        state[f"rest of instrument {number}"] = tuple(int(n) for n in engine.rest(number))
         state[f"indicative of instrument {number}"] = tuple(int(n) for n in engine.indicative(number))
         for account in range(1, accounts + 1):
             position = engine.position(account, number)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.command_records import CommandReporter
 from engine.core import Core
 from engine.layout import COMMAND, FIELDS, REPORT
-from engine.messages import DefineAccount, DefineInstrument
+from engine.messages import DefineAccount, DefineInstrument, Split
 from engine.record_bytes import RecordBytes
 from engine.records import Reporter
 from engine.units import LARGEST
@@ -51,6 +51,7 @@ def core() -> Core:
         )
     for account in ("demo", 'quo"te', "other"):
         made.administer(made.last_seq + 1, 1, DefineAccount(account=account))
+    made.administer(made.last_seq + 1, 1, Split(symbol="S1", new_shares=2))
     assert len(made.instruments) == len(TICKS)
     return made
 

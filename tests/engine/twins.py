@@ -14,8 +14,9 @@ from order_flow import Batch
 from reference_invariants import check_state
 
 from engine.core import Core
-from engine.messages import SetPhase
+from engine.messages import Dividend, SetPhase, Split
 from engine.reference import Reference
+from engine.words import Outcome
 
 INSTRUMENTS = len(small_exchange.INSTRUMENTS)
 ACCOUNTS = len(small_exchange.ACCOUNTS)
@@ -79,4 +80,8 @@ class LongStream:
         found = difference(got, wanted, batch)
         assert found is None, found
         self.census.read(got.reports, got.replies, batch.command)
+        if isinstance(batch.command, Split | Dividend) and got.replies["outcome"][0] == Outcome.ACCEPTED:
+            listed = fast.instruments.find(batch.command.symbol)
+            audit.acted.add(listed.number)
+            assert fast.drift() == 0
         audit.read(got.reports, is_uncross=isinstance(batch.command, SetPhase))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import msgspec
@@ -87,6 +89,7 @@ class Market:
     accounts: int = 8
     book_every: int = 20
     seq: int = 1_000
+    action_seqs: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     random: random.Random = field(init=False)
     mids: dict[str, int] = field(init=False)
 
@@ -94,6 +97,10 @@ class Market:
         self.random = random.Random(self.seed)
         self.mids = {symbol: start for symbol, (_, _, start) in INSTRUMENTS.items()}
         self.names = account_names(self.accounts)
+        self._held: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self._traded: defaultdict[str, int] = defaultdict(int)
+        self._last: dict[str, int] = {}
+        self._rests: dict[str, tuple[Fraction, int]] = {}
 
     def setup(self) -> list[Record]:
         return [*instruments(), *accounts(self.accounts)]
@@ -102,6 +109,55 @@ class Market:
         """`count` commands that trade."""
         for _ in range(count):
             yield from self.command()
+
+    def split(self, symbol: str, new: int, old: int) -> Iterator[Record]:
+        """As the engine publishes it: every account gets whole lots, and the worth of the rest."""
+        ratio, last = Fraction(new, old), self._last.get(symbol, 0)
+        rest, cash = self._rests.get(symbol, (Fraction(0), 0))
+        rest *= ratio
+        for key in [key for key in self._held if key[1] == symbol]:
+            exact = self._held[key] * ratio
+            self._held[key] = int(exact)
+            rest += exact - int(exact)
+            cash -= round((exact - int(exact)) / ratio * last * SCALES[symbol].money_per_tick_lot)
+        self._rests[symbol] = (rest, cash)
+        self.mids[symbol] = max(50, round(self.mids[symbol] / ratio))
+        yield from self._action(symbol, "split", round(last / ratio), new_shares=new, old_shares=old)
+
+    def dividend(self, symbol: str, ticks: int) -> Iterator[Record]:
+        """So many ticks for a unit of quantity."""
+        scale = SCALES[symbol]
+        rest, cash = self._rests.get(symbol, (Fraction(0), 0))
+        held = sum(lots for (_, name), lots in self._held.items() if name == symbol)
+        self._rests[symbol] = (rest, cash - held * ticks * scale.money_per_tick_lot)
+        yield from self._action(symbol, "dividend", self._last[symbol] - ticks, amount=scale.price_text(ticks))
+
+    def _action(self, symbol: str, action: str, after: int, **terms: Any) -> Iterator[Record]:
+        self.seq += 1
+        seq, scale, last = self.seq, SCALES[symbol], self._last.get(symbol, 0)
+        rest, cash = self._rests[symbol]
+        record = messages.CorporateAction(
+            **{"new_shares": None, "old_shares": None, "amount": None, **terms},
+            seq=seq,
+            ts_ns=START_NS + seq * 1_000_003,
+            symbol=symbol,
+            action=action,
+            price_before=scale.price_text(last) if last else None,
+            price_after=scale.price_text(after) if last else None,
+            bought_quantity=scale.quantity_text(self._traded[symbol]),
+            sold_quantity=scale.quantity_text(self._traded[symbol]),
+            rest_quantity=scale.quantity_text(int(rest)),
+            rest_cash=units.money_text(cash),
+        )
+        self._last[symbol], self.action_seqs[symbol] = after, seq
+        yield topics.CORPORATE_ACTIONS.name, symbol, record
+        known = next(record for _, name, record in instruments() if name == symbol)
+        yield topics.INSTRUMENTS.name, symbol, msgspec.structs.replace(known, action_seq=seq)
+        yield (
+            topics.BOOKS.name,
+            symbol,
+            messages.Book(symbol=symbol, seq=seq, ts_ns=record.ts_ns, bids=[], asks=[], action_seq=seq),
+        )
 
     def command(self) -> Iterator[Record]:
         draw = self.random
@@ -117,6 +173,11 @@ class Market:
             ticks, lots = self.mids[symbol], draw.choice([1, 3, 7, 10, 100, 250])
             trade_id = f"0.1.{seq}.m{match}"
             maker = draw.choice(self.names)
+            sign = 1 if side == "buy" else -1
+            self._held[taker, symbol] += sign * lots
+            self._held[maker, symbol] -= sign * lots
+            self._traded[symbol] += lots
+            self._last[symbol] = ticks
             for account, word, liquidity, ppm in ((maker, other, "maker", -20), (taker, side, "taker", 30)):
                 yield (
                     topics.FILLS.name,
@@ -138,6 +199,7 @@ class Market:
                         order_id=str(seq - (liquidity == "maker")),
                         client_order_id=f"c{seq}-{liquidity}",
                         strategy=draw.choice(STRATEGIES),
+                        action_seq=self.action_seqs[symbol],
                     ),
                 )
                 index += 1
@@ -154,6 +216,7 @@ class Market:
                     price=scale.price_text(ticks),
                     quantity=scale.quantity_text(lots),
                     aggressor_side=side,
+                    action_seq=self.action_seqs[symbol],
                 ),
             )
         if draw.random() < 1 / self.book_every:
@@ -171,6 +234,7 @@ class Market:
             ts_ns=ts_ns,
             bids=[] if emptied < 0.1 else bids,
             asks=[] if emptied > 0.9 else asks,
+            action_seq=self.action_seqs[symbol],
         )
 
 
@@ -293,6 +357,8 @@ def produce(bootstrap: str, records: Iterator[Record] | list[Record]) -> int:
                 break
             except BufferError:
                 producer.poll(0.1)
+        if topic == topics.CORPORATE_ACTIONS.name:
+            assert producer.flush(60) == 0  # as the publisher does: no fill that names it comes first
         count += 1
     assert producer.flush(60) == 0
     return count

@@ -16,10 +16,11 @@ import pytest
 from engine import messages, topics
 from engine.answers import HeldPosition, Positions
 from engine.units import divide_half_even
-from streams import ledger, records
+from streams import corporate_actions, ledger, records
 from streams.audit import Audit, AuditResult
 from streams.consumer import Cursor
 from streams.engine_positions import COMPARED
+from streams.marks import LastTrade, Market, TopOfBook, mark
 from tests.streams import flow
 
 Topics = dict[str, list[Any]]
@@ -48,14 +49,17 @@ def keep_books(market: list[flow.Record]) -> Topics:
     written: Topics = defaultdict(list)
     holdings: dict[tuple[str, str], ledger.Holding] = {}
     latest: defaultdict[str, dict[str, messages.Position]] = defaultdict(dict)
-    prices: dict[str, records.Price] = {}
-    mids: dict[str, records.Price | None] = {}
+    markets: defaultdict[str, Market] = defaultdict(Market)
     accounts: dict[str, messages.Account] = {}
     strategies: defaultdict[str, dict[str, dict[str, messages.StrategyPosition]]] = defaultdict(dict)
     published: dict[str, messages.Pnl] = {}
 
     def publish_pnl(name: str) -> None:
-        marks = {symbol: (mids.get(symbol) or prices[symbol], flow.SCALES[symbol]) for symbol in latest[name]}
+        marks = {}
+        for symbol, held in latest[name].items():
+            price = mark("mid", markets[symbol], held, True, flow.SCALES[symbol])
+            assert price is not None
+            marks[symbol] = (price, flow.SCALES[symbol])
         published[name] = records.pnl(accounts[name], published.get(name), latest[name], strategies[name], marks)
         written["pnl"].append(published[name])
 
@@ -64,14 +68,29 @@ def keep_books(market: list[flow.Record]) -> Topics:
         if topic == "accounts":
             accounts[record.account] = record
         elif topic == "trades":
-            ticks = records.ticks(record.price, flow.SCALES[record.symbol])
-            prices[record.symbol] = records.Price(2 * ticks, "last", record.seq, record.ts_ns)
+            trade = LastTrade(record.price, record.seq, record.index, record.ts_ns, record.action_seq)
+            markets[record.symbol] = markets[record.symbol]._replace(trade=trade)
         elif topic == "books":
-            mids[record.symbol] = None
-            if record.bids and record.asks:
-                scale = flow.SCALES[record.symbol]
-                half_ticks = records.ticks(record.bids[0][0], scale) + records.ticks(record.asks[0][0], scale)
-                mids[record.symbol] = records.Price(half_ticks, "mid", record.seq, record.ts_ns)
+            bid, ask = (side[0][0] if side else None for side in (record.bids, record.asks))
+            book = TopOfBook(bid, ask, record.seq, record.ts_ns, record.action_seq)
+            markets[record.symbol] = markets[record.symbol]._replace(book=book)
+        elif topic == "corporate-actions":
+            scale = flow.SCALES[record.symbol]
+            action = corporate_actions.read(record, scale)
+            for key in [key for key in holdings if key[1] == record.symbol and "|" not in key[0]]:
+                tags = [tag for tag in flow.STRATEGIES if (f"{key[0]}|{tag}", key[1]) in holdings]
+                part_keys = {tag: (f"{key[0]}|{tag}", key[1]) for tag in tags}
+                part_keys = {tag: k for tag, k in part_keys.items() if holdings[k].quantity}
+                if not holdings[key].quantity and not part_keys:
+                    continue
+                parts = []
+                for changed in (key, *part_keys.values()):
+                    holdings[changed] = corporate_actions.act(holdings[changed], action, scale.money_per_tick_lot)
+                for tag, part_key in part_keys.items():
+                    parts.append(records.strategy_position(str(tag), holdings[part_key], scale))
+                    strategies[key[0]][str(tag)][record.symbol] = parts[-1]
+                latest[key[0]][record.symbol] = records.position(*key, holdings[key], scale, parts, record.seq)
+                written["positions"].append(latest[key[0]][record.symbol])
         elif topic == "fills":
             key, scale = (record.account, record.symbol), flow.SCALES[record.symbol]
             before = holdings.get(key, ledger.FLAT)
@@ -86,7 +105,7 @@ def keep_books(market: list[flow.Record]) -> Topics:
                     holdings[part_key] = part
                     parts.append(records.strategy_position(record.strategy, part, scale))
                     strategies[record.account].setdefault(record.strategy, {})[record.symbol] = parts[0]
-                latest[record.account][record.symbol] = records.position(*key, after, scale, parts)
+                latest[record.account][record.symbol] = records.position(*key, after, scale, parts, record.action_seq)
                 written["positions"].append(latest[record.account][record.symbol])
         if number % 7 == 0 and topic == "trades":
             publish_pnl(flow.account_names(8)[number % 8])
@@ -98,7 +117,17 @@ def keep_books(market: list[flow.Record]) -> Topics:
 @pytest.fixture(scope="module")
 def market() -> list[flow.Record]:
     made = flow.Market(seed=3)
-    return [*made.setup(), *made.commands(400)]
+    return [
+        *made.setup(),
+        *made.commands(150),
+        *made.split("AAPL", 3, 7),
+        *made.dividend("MSFT", 25),
+        *made.commands(100),
+        *made.split("AAPL", 2, 1),
+        *made.split("BTCUSD", 1, 3),
+        *made.dividend("AAPL", 3),
+        *made.commands(150),
+    ]
 
 
 @pytest.fixture
@@ -109,7 +138,9 @@ def books(market: list[flow.Record]) -> Topics:
 def test_sound_books_pass(books: Topics) -> None:
     result = audited(books)
     assert result.ok, result.report()
+    assert result.actions == 5
     assert (result.fills, result.positions, result.pnl) == tuple(len(books[n]) for n in ("fills", "positions", "pnl"))
+    assert any(mark.source == "adjusted" for record in books["pnl"] for mark in record.marks.values())
     assert result.marks_checked == sum(len(record.marks) for record in books["pnl"])
     assert "differing  0" in result.report()
 
@@ -149,6 +180,11 @@ def engine_after(books: Topics, seq: int) -> Positions:
             held["bought_quantity" if sign > 0 else "sold_quantity"] += quantity
             held["cash"] -= sign * quantity * Decimal(fill.price)
             held["fees"] += Decimal(fill.fee)
+    for record in books["positions"]:  # what corporate actions did to them, as the published ones say it
+        if record.last_seq <= seq and any(record.last_seq >= action.seq for action in books["corporate-actions"]):
+            held = sums[record.account, record.symbol]
+            held["quantity"] = Decimal(record.quantity)
+            held["cash"] = Decimal(record.realized_pnl) - Decimal(record.cost)
     return Positions(
         last_seq=seq,
         positions=[
@@ -225,12 +261,14 @@ def newest_first(layers: tuple[ledger.Layer, ...], lots: int) -> tuple[tuple[led
 
 SOUND_VALUE = ledger.value_account
 SOUND_CLOSE = ledger._close_oldest
+SOUND_APPLY = ledger.apply
 
 MUTATIONS: list[tuple[str, Callable[..., Any], str]] = [
     ("is_applied", without_guard, "comes after that of"),
     ("relief", relief_rounded_down, "cost is"),
     ("market_value", value_rounded_up, "unrealized_pnl of"),
     ("_close_oldest", newest_first, "cost is"),
+    ("apply_fifo", SOUND_APPLY, "cost is"),
     ("value_account", peak_from_zero, "peak_equity is"),
 ]
 
@@ -294,6 +332,31 @@ def move_strategy_profit(books: Topics) -> None:
     tag, part = next(iter(record.strategies.items()))
     wrong = msgspec.structs.replace(part, drawdown="-1.00")
     replace(books, "pnl", -1, strategies={**record.strategies, tag: wrong})
+
+
+def move_action(books: Topics) -> None:
+    replace(books, "corporate-actions", 0, price_before="190.77")
+
+
+def forget_rest(books: Topics) -> None:
+    replace(books, "corporate-actions", 0, rest_cash="0.00")
+
+
+def forget_action(books: Topics) -> None:
+    seq = books["corporate-actions"][-1].seq
+    books["positions"] = [record for record in books["positions"] if record.last_seq != seq]
+
+
+def mark_before_the_split(books: Topics) -> None:
+    """The price is that of a book, but of before the split."""
+    split = books["corporate-actions"][2]
+    book = next(book for book in books["books"] if book.symbol == split.symbol and book.bids and book.asks)
+    for at, record in enumerate(books["pnl"]):
+        mark = record.marks.get(split.symbol)
+        if mark is not None and mark.position_seq > split.seq and mark.quantity != "0":
+            marks = {**record.marks, split.symbol: msgspec.structs.replace(mark, source="mid", seq=book.seq)}
+            replace(books, "pnl", at, marks=marks)
+            return
 
 
 def invent_position(books: Topics) -> None:
@@ -360,6 +423,10 @@ TAMPERINGS: list[tuple[Callable[[Topics], None], str]] = [
     (move_average, "average_price is"),
     (move_quantity, "quantity is 12345"),
     (invent_position, "there is no such fill"),
+    (move_action, "price_before is"),
+    (forget_rest, "rest_cash is"),
+    (forget_action, "no position"),
+    (mark_before_the_split, "only one of mark and position knows"),
     (move_strategy, "(strategy "),
     (forget_strategy, "strategies are []"),
     (move_strategy_profit, "drawdown is -1"),

@@ -12,12 +12,12 @@ from engine import messages
 from engine.units import Scale
 from streams import ledger, records
 from streams.agents.pnl import is_behind, is_news
-from streams.marks import LastTrade, TopOfBook, mark
+from streams.marks import Close, LastTrade, Market, TopOfBook, mark
 from streams.records import Price
 
 CENT = Scale(Decimal("0.01"), Decimal(1))
 HOLDING = ledger.apply(ledger.FLAT, ledger.Execution(5, 1, 10, 10_000, 0, 50), CENT.money_per_tick_lot)
-HELD = records.position("alice", "AAPL", HOLDING, CENT, [])
+HELD = records.position("alice", "AAPL", HOLDING, CENT, [], 0)
 BOTH = TopOfBook("100.00", "100.01", 9, 90)
 NO_BID = TopOfBook(None, "100.01", 9, 90)
 NO_ASK = TopOfBook("100.00", None, 9, 90)
@@ -43,12 +43,52 @@ CASES = [
 def test_the_mark_is_the_middle_else_the_last_trade(
     book: TopOfBook | None, trade: LastTrade | None, price: Price
 ) -> None:
-    assert mark(book, trade, HELD, CENT) == price
+    assert mark("mid", Market(book, trade), HELD, True, CENT) == price
+
+
+CLOSED = Close("99.00", 6, 0)
+BY_SETTING = [
+    ("last", Market(BOTH, NEWER, CLOSED), Price(20_200, "last", 7, 70)),
+    ("closing", Market(BOTH, NEWER, CLOSED), Price(19_800, "closing", 6, 0)),
+    ("closing", Market(BOTH, NEWER, Close(None, 0, 0)), Price(20_200, "last", 7, 70)),
+    ("mid", Market(BOTH, NEWER, CLOSED), Price(20_001, "mid", 9, 90)),
+]
+
+
+@pytest.mark.parametrize(("kind", "market", "price"), BY_SETTING)
+def test_the_mark_is_what_the_setting_says(kind: str, market: Market, price: Price) -> None:
+    assert mark(kind, market, HELD, True, CENT) == price
+
+
+ACTED = msgspec.structs.replace(HELD, quantity="20", last_price="50.00", last_seq=8, last_index=0, action_seq=8)
+"""After a two-for-one, of command 8."""
+BOOK_AFTER = TopOfBook("50.10", "50.20", 9, 90, action_seq=8)
+TRADE_AFTER = LastTrade("50.50", 10, 1, 100, action_seq=8)
+AROUND_A_SPLIT = [
+    # a position of before knows no price of after: it waits
+    ("mid", Market(BOOK_AFTER, NEWER), HELD, True, None),
+    ("mid", Market(BOTH, TRADE_AFTER), HELD, True, None),
+    ("last", Market(BOTH, NEWER, Close("99.00", 6, 8)), HELD, True, None),
+    # one of after does not take prices of before
+    ("mid", Market(BOTH, NEWER), ACTED, True, Price(10_000, "adjusted", 8, 50)),
+    ("closing", Market(BOTH, NEWER, Close("99.00", 6, 8)), ACTED, True, Price(10_000, "adjusted", 8, 50)),
+    ("mid", Market(BOOK_AFTER, NEWER), ACTED, True, Price(10_030, "mid", 9, 90)),
+    ("last", Market(BOOK_AFTER, TRADE_AFTER), ACTED, True, Price(10_100, "last", 10, 100)),
+    # where nothing is held any price does
+    ("mid", Market(BOOK_AFTER, NEWER), HELD, False, Price(10_030, "mid", 9, 90)),
+]
+
+
+@pytest.mark.parametrize(("kind", "market", "held", "holds", "price"), AROUND_A_SPLIT)
+def test_prices_and_positions_have_seen_the_same_corporate_actions(
+    kind: str, market: Market, held: messages.Position, holds: bool, price: Price | None
+) -> None:
+    assert mark(kind, market, held, holds, CENT) == price
 
 
 def test_a_price_that_is_no_tick_is_refused() -> None:
     with pytest.raises(ValueError, match="not a multiple"):
-        mark(TopOfBook("100.00", "100.005", 9, 90), None, HELD, CENT)
+        mark("mid", Market(TopOfBook("100.00", "100.005", 9, 90)), HELD, True, CENT)
 
 
 ACCOUNT = messages.Account(account="alice", account_id=1, currency="USD", deposits="1000.00", seq=2, ts_ns=2)

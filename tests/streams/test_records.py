@@ -65,7 +65,7 @@ def test_a_position_as_published() -> None:
     holding = ledger.FLAT
     for seq, (lots, ticks) in enumerate([(2, 10_000), (1, 10_100), (-1, 10_200)], 1):
         holding = ledger.apply(holding, ledger.Execution(seq, 0, lots, ticks, 7, seq), CENT.money_per_tick_lot)
-    record = records.position("alice", "AAPL", holding, CENT, [])
+    record = records.position("alice", "AAPL", holding, CENT, [], 4)
     assert msgspec.structs.asdict(record) == {
         "v": 1,
         "account": "alice",
@@ -82,6 +82,7 @@ def test_a_position_as_published() -> None:
         "last_index": 0,
         "ts_ns": 3,
         "strategies": [],
+        "action_seq": 4,
     }
 
 
@@ -93,7 +94,7 @@ def test_an_account_as_published() -> None:
     account = messages.Account(account="alice", account_id=1, currency="USD", deposits="1000.00", seq=2, ts_ns=2)
     holding = ledger.apply(ledger.FLAT, ledger.Execution(5, 1, 10, 10_000, 1_000_000, 5), CENT.money_per_tick_lot)
     part = records.strategy_position("maker", holding, CENT)
-    held = records.position("alice", "AAPL", holding, CENT, [part])
+    held = records.position("alice", "AAPL", holding, CENT, [part], 0)
     prices = {"AAPL": (records.Price(20_001, "mid", 9, 8), CENT)}
     record = records.pnl(account, None, {"AAPL": held}, {"maker": {"AAPL": part}}, prices)
     assert record.marks["AAPL"] == messages.Mark(

@@ -27,7 +27,7 @@ class Workers:
     """Starts the one worker again and again."""
 
     def __init__(self, bootstrap: str, folder: Path) -> None:
-        self._arguments = (repr(bootstrap), f"path({str(folder / 'data')!r})")
+        self._arguments = (repr(bootstrap), f"path({str(folder / 'data')!r})", "'mid'")
         self.log = folder / "worker.log"
         self.processes: list[OurProcess] = []
 
@@ -123,6 +123,42 @@ def test_every_fill_is_counted_once_through_kills(topics: str, workers: Workers)
     check_candles(topics)
     assert worker.stop() == 0
     assert "ERROR" not in workers.log.read_text()
+
+
+def test_corporate_actions_are_counted_between_the_fills_around_them_through_a_kill(
+    topics: str, workers: Workers
+) -> None:
+    market = flow.Market(seed=17, accounts=6)
+    flow.produce(topics, chain(market.setup(), market.commands(400)))
+    workers.start()
+    flow.produce(topics, chain(market.split("AAPL", 3, 7), market.commands(300), market.dividend("MSFT", 25)))
+    wait_for(lambda: servers.has(topics, "positions", 1_200), "positions")
+    workers.processes[-1].kill()
+    flow.produce(topics, chain(market.split("BTCUSD", 2, 1), market.split("EURUSD", 1, 3)))
+    flow.produce(topics, chain(market.commands(100), market.split("AAPL", 2, 1), market.dividend("BTCUSD", 1)))
+    worker = workers.start()
+    # The last ones are followed by no fill: they are due when every fill of before is counted.
+    seq = market.action_seqs["BTCUSD"]
+    wait_for(lambda: any(p.last_seq == seq for p in servers.records(topics, wire.POSITIONS)), "the last dividend")
+    result = audit.from_topics(topics, settle_s=30)
+    assert result.ok, result.report()
+    assert result.actions == 6
+    assert result.positions > result.fills
+    assert worker.stop() == 0
+
+
+def test_a_fill_that_names_no_corporate_action_is_a_dead_letter(topics: str, workers: Workers) -> None:
+    market = flow.Market(seed=18)
+    flow.produce(topics, market.setup())
+    workers.start()
+    topic, key, fill = next(record for record in market.commands(1) if record[0] == "fills")
+    producer = Producer({"bootstrap.servers": topics})
+    producer.produce(topic, flow.changed(fill, action_seq=5), key)
+    producer.flush()
+    flow.produce(topics, [(topic, key, fill)])
+    wait_for(lambda: servers.has(topics, "positions", 1), "the sound fill's position")
+    [letter] = servers.records(topics, wire.DEAD_LETTERS)
+    assert (letter.reason, letter.field) == ("invalid_field", "action_seq")
 
 
 def test_lost_state_is_made_again_without_repeating_a_record(topics: str, workers: Workers) -> None:

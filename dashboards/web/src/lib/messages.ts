@@ -128,7 +128,8 @@ export type Reason =
   | "invalid_list"
   | "linked_order"
   | "day_ended"
-  | "disconnected";
+  | "disconnected"
+  | "corporate_action";
 
 /** Statuses of an order that can still trade. */
 export const WORKING: readonly OrderStatus[] = ["pending_new", "new", "partially_filled"];
@@ -323,6 +324,7 @@ export interface Fill {
   order_id: string;
   client_order_id: string;
   strategy: string | null;
+  action_seq: number;
 }
 
 /** Topic `trades`: the anonymous tape. `hidden` marks a print that did not go through the book. */
@@ -338,6 +340,7 @@ export interface Trade {
   quantity: DecimalText;
   aggressor_side: Side | null;
   hidden: boolean;
+  action_seq: number;
 }
 
 /** Topic `books`: the top levels, best first, as (price, quantity, number of orders), after command `seq`.
@@ -353,9 +356,11 @@ export interface Book {
   phase: Phase;
   indicative_price: DecimalText | null;
   indicative_quantity: DecimalText | null;
+  action_seq: number;
 }
 
-/** Topic `positions`: an account's position in one symbol after the fill (`last_seq`, `last_index`).
+/** Topic `positions`: an account's position in one symbol after the fill (`last_seq`, `last_index`), or after the
+ * corporate action `last_seq` (`last_index` 0); `last_price` is then the symbol's after it.
  * 
  * `quantity` is signed. `average_price` is null when flat. `realized_pnl` does not hold the fees. `strategies` are
  * those whose own position this record changes. */
@@ -375,10 +380,12 @@ export interface Position {
   last_index: number;
   ts_ns: NanosecondText;
   strategies: readonly StrategyPosition[];
+  action_seq: number;
 }
 
-/** The price that a position was valued at: `source` is `mid` or `last`, `seq` that of the book or trade, and
- * `position_seq`, `position_index` name the fill up to which the position was counted. */
+/** The price that a position was valued at: `source` is `mid`, `last`, `closing` or `adjusted`, `seq` that of the
+ * book, trade, close or corporate action, and `position_seq`, `position_index` name the fill or action up to which the
+ * position was counted. */
 export interface Mark {
   price: DecimalText;
   source: string;
@@ -446,6 +453,9 @@ export interface Instrument {
   description: string;
   calendar: string;
   phase: Phase;
+  action_seq: number;
+  closing_price: DecimalText | null;
+  closing_seq: number;
   seq: number;
   ts_ns: NanosecondText;
 }
