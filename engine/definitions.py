@@ -295,7 +295,8 @@ BOUNDS: Final = {
 
 def bounds(entry: AccountEntry, instrument: InstrumentEntry) -> dict[str, int]:
     """What the account's limits are in an instrument, by the fields of `ledger.PAIR`: a symbol's own, or else those of
-    the whole account; quantities are rounded down to lots."""
+    the whole account; quantities are rounded down to lots. Where buying power is checked, positions in another currency
+    than the account's may not be opened: it could not be told what they cost."""
     rows = {row.symbol: row for row in entry.limits}
     found = {}
     for name, field in BOUNDS.items():
@@ -304,7 +305,14 @@ def bounds(entry: AccountEntry, instrument: InstrumentEntry) -> dict[str, int]:
             if value is None and row is not None:
                 value = getattr(row, name)
         found[field] = 0 if value is None else 1 + min(MOST, _units(name, value, instrument.scale))
+    if entry.margin > 0 and is_foreign(entry, instrument):
+        found |= {"long_bound": 1, "short_bound": 1}
     return found
+
+
+def is_foreign(entry: AccountEntry, instrument: InstrumentEntry) -> bool:
+    """Whether an instrument is not in the account's currency."""
+    return entry.currency != instrument.definition.currency
 
 
 def _units(name: str, value: Any, scale: Scale) -> int:

@@ -542,6 +542,22 @@ class Mark(Struct, kw_only=True, frozen=True):
     unrealized_pnl: DecimalText
 
 
+class CurrencyPnl(Struct, kw_only=True, frozen=True):
+    """What an account has earned in instruments of another currency than its own, in that currency. It is converted at
+    `price` of the instrument `symbol`, whose name is both currencies (EURUSD: dollars for a euro); all null where no
+    such price is known, and then it is in none of the account's sums."""
+
+    realized_pnl: DecimalText
+    unrealized_pnl: DecimalText
+    fees: DecimalText
+    gross_exposure: DecimalText
+    net_exposure: DecimalText
+    symbol: str | None
+    price: DecimalText | None
+    source: str | None
+    seq: int | None
+
+
 class StrategyPnl(Struct, kw_only=True, frozen=True):
     """What one strategy tag of an account has earned, at the account's marks. `profit` = realized + unrealized −
     fees; a strategy has no deposits, so its drawdown is from `peak_profit`."""
@@ -557,7 +573,8 @@ class StrategyPnl(Struct, kw_only=True, frozen=True):
 
 
 class Pnl(Record, kw_only=True, frozen=True):
-    """Topic `pnl`: an account marked to the market. `equity` = deposits + realized + unrealized − fees."""
+    """Topic `pnl`: an account marked to the market, in its own currency. `equity` = deposits + realized + unrealized −
+    fees."""
 
     account: str
     currency: str
@@ -574,6 +591,8 @@ class Pnl(Record, kw_only=True, frozen=True):
     last_seq: int
     ts_ns: int
     strategies: dict[str, StrategyPnl] = {}
+    currencies: dict[str, CurrencyPnl] = {}
+    """The others that the account has traded in."""
 
 
 class Candle(Record, kw_only=True, frozen=True):

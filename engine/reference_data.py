@@ -61,7 +61,17 @@ class ReferenceData:
         """The account after a change of its limits."""
         entry = self._account(command.account)
         instrument = None if command.symbol is None else self._instrument(command.symbol)
-        return definitions.with_limits(entry, command, instrument)
+        changed = definitions.with_limits(entry, command, instrument)
+        if changed.margin > 0 and entry.margin == 0 and self._is_abroad(entry):
+            text = "the account has traded in another currency, or has orders there: its buying power cannot be told"
+            raise Refusal(Reason.INVALID_FIELD, "margin_multiple", text)
+        return changed
+
+    def _is_abroad(self, entry: AccountEntry) -> bool:
+        """Whether the account has anything to do with instruments of another currency."""
+        rows = self.engine.ledger.pairs[:, entry.number]
+        foreign = [listed.number for listed in self.instruments if definitions.is_foreign(entry, listed)]
+        return any(rows[name][number] for number in foreign for name in ("bought", "sold", "open_orders"))
 
     def _available(self, number: int, deposits: int) -> int:
         """Money units of buying power that an account would have left with such deposits."""
@@ -126,7 +136,7 @@ class ReferenceData:
         table["killed"][number] = entry.killed
         table["rate"][number] = entry.messages_per_second or 0
         table["burst"][number] = entry.message_burst or entry.messages_per_second or 0
-        if old is None or old.limits != entry.limits:
+        if old is None or old.limits != entry.limits or (old.margin > 0) != (entry.margin > 0):
             for instrument in self.instruments:
                 self._set_bounds(entry, instrument)
 

@@ -192,6 +192,9 @@ class Audit:
         """What has a larger seq may be in flight."""
         self._result = AuditResult()
         self._steps: dict[str, Steps] = {}
+        self._currencies: dict[str, str] = {}
+        self._homes: dict[str, str] = {}
+        """Account → its currency."""
         self._methods: dict[str, str] = {}
         """Account → how it counts the cost of what it sells."""
         self._deposits: defaultdict[str, list[str]] = defaultdict(list)
@@ -238,12 +241,14 @@ class Audit:
     def _read_reference(self) -> None:
         for instrument in self._records(topics.INSTRUMENTS):
             steps = self._steps[instrument.symbol] = Steps.of(instrument)
+            self._currencies[instrument.symbol] = instrument.currency
             if instrument.closing_price is not None:
                 self._closes[instrument.symbol][instrument.closing_seq] = whole(instrument.closing_price, steps.tick)
         for account in self._records(topics.ACCOUNTS):
             self._deposits[account.account].append(account.deposits)
             self._deposited[account.account] = account.seq
             self._methods[account.account] = account.cost_method
+            self._homes[account.account] = account.currency
 
         for record in self._records(topics.CORPORATE_ACTIONS):
             self._result.actions += 1
@@ -391,9 +396,11 @@ class Audit:
     # ----------------------------------------------------------------------------------------------------- P&L
 
     def _compare_pnl(self, end: Cursor) -> None:
-        accounts: defaultdict[str, Account] = defaultdict(Account)
+        accounts: dict[str, Account] = {}
         for record in self._records(topics.PNL, end):
             self._result.pnl += 1
+            if record.account not in accounts:
+                accounts[record.account] = Account(self._homes.get(record.account, ""), self._currencies)
             account = accounts[record.account]
             name = f"P&L of {record.account} at {record.last_seq}"
             if self._place(account, record, name):
@@ -401,6 +408,8 @@ class Audit:
                     self._result.add(f"{name}: {text}")
             for symbol, mark in record.marks.items():
                 self._check_mark(f"{name}: {symbol}", symbol, mark)
+            for currency, said in record.currencies.items():
+                self._check_rate(f"{name}: {currency}", currency, self._homes.get(record.account, ""), said)
             account.last = record
         self._result.accounts = len(accounts)
         for (name, symbol), fills in self._fills.items():
@@ -429,34 +438,47 @@ class Audit:
                 placed = False
         return placed
 
-    def _check_mark(self, name: str, symbol: str, mark: messages.Mark) -> None:
-        steps = self._steps.get(symbol)
-        if steps is None:
+    def _check_rate(self, name: str, currency: str, home: str, said: messages.CurrencyPnl) -> None:
+        """The price at which a currency was converted is one of an instrument that gives its worth."""
+        wanted = {currency + home: home, home + currency: currency}
+        if said.symbol is None or said.price is None or said.source is None or said.seq is None:
             return
-        ticks = Fraction(mark.price) / steps.tick
+        if self._currencies.get(said.symbol) != wanted.get(said.symbol, ""):
+            self._result.add(f"{name}: {said.symbol} does not tell what it is worth")
+            return
+        self._check_price(name, said.symbol, said.price, said.source, said.seq)
+
+    def _check_mark(self, name: str, symbol: str, mark: messages.Mark) -> None:
         if mark.quantity != "0":
             for action, _ in self._actions[symbol]:
                 if (mark.seq >= action.seq) != (mark.position_seq >= action.seq):
                     self._result.add(f"{name}: only one of mark and position knows the corporate action {action.seq}")
-        if mark.source == "closing":
+        self._check_price(name, symbol, mark.price, mark.source, mark.seq)
+
+    def _check_price(self, name: str, symbol: str, price: str, source: str, seq: int) -> None:
+        steps = self._steps.get(symbol)
+        if steps is None:
+            return
+        ticks = Fraction(price) / steps.tick
+        if source == "closing":
             closes = self._closes[symbol]
-            if mark.seq not in closes:
+            if seq not in closes:
                 self._result.marks_gone += 1
                 return
-            if closes[mark.seq] != ticks:
-                self._result.add(f"{name}: the mark is {ticks} ticks, the close {mark.seq} was {closes[mark.seq]}")
-        elif mark.source == "adjusted":
-            if ticks not in [action.after for action, _ in self._actions[symbol] if action.seq == mark.seq]:
-                self._result.add(f"{name}: the mark is {ticks} ticks, no corporate action {mark.seq} left that")
-        elif mark.source == "mid":
+            if closes[seq] != ticks:
+                self._result.add(f"{name}: the mark is {ticks} ticks, the close {seq} was {closes[seq]}")
+        elif source == "adjusted":
+            if ticks not in [action.after for action, _ in self._actions[symbol] if action.seq == seq]:
+                self._result.add(f"{name}: the mark is {ticks} ticks, no corporate action {seq} left that")
+        elif source == "mid":
             books = self._books[symbol]
-            if mark.seq not in books:
+            if seq not in books:
                 self._result.marks_gone += 1
                 return
-            if books[mark.seq] != ticks:
-                self._result.add(f"{name}: the mark is {ticks} ticks, the book {mark.seq} has {books[mark.seq]}")
-        elif ticks not in self._tapes[symbol].prices(mark.seq):
-            self._result.add(f"{name}: the mark is {ticks} ticks, but no trade of {mark.seq} has that")
+            if books[seq] != ticks:
+                self._result.add(f"{name}: the mark is {ticks} ticks, the book {seq} has {books[seq]}")
+        elif ticks not in self._tapes[symbol].prices(seq):
+            self._result.add(f"{name}: the mark is {ticks} ticks, but no trade of {seq} has that")
         self._result.marks_checked += 1
 
     def _check_final(self, name: str, account: Account) -> None:
@@ -467,6 +489,8 @@ class Audit:
         if self._deposits[name] and money(last.deposits) != money(self._deposits[name][-1]):
             text = f"P&L of {name}: the last deposits are {last.deposits}, not {self._deposits[name][-1]}"
             self._missing(self._deposited[name], text)
+        for currency, said in last.currencies.items():
+            self._check_final_rate(f"P&L of {name}: {currency}", currency, account.home, said)
         for symbol, replay in account.replays.items():
             held = replay.book.quantity
             if replay.next():
@@ -481,6 +505,18 @@ class Audit:
                     f"P&L of {name}: {symbol} is last marked at {mark.source} {published} ticks, not {source} {ticks}"
                 )
                 self._missing(self._next_mark(symbol, mark.seq, published), text)
+
+    def _check_final_rate(self, name: str, currency: str, home: str, said: messages.CurrencyPnl) -> None:
+        if said.symbol is None or said.price is None:
+            for symbol, own in ((currency + home, home), (home + currency, currency)):
+                if self._currencies.get(symbol) == own and self._tapes[symbol].seqs:
+                    self._missing(self._tapes[symbol].seqs[-1], f"{name} is not converted, though {symbol} has a price")
+            return
+        source, ticks = self._final_mark(said.symbol)
+        shown = Fraction(said.price) / self._steps[said.symbol].tick
+        if (said.source, shown) != (source, ticks):
+            text = f"{name} is last converted at {said.source} {shown} ticks, not {source} {ticks}"
+            self._missing(self._next_mark(said.symbol, said.seq or 0, shown), text)
 
     def _next_mark(self, symbol: str, seq: int, ticks: Fraction) -> int:
         """The seq of the first book or trade after `seq` whose price is another one."""

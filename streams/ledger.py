@@ -211,6 +211,39 @@ class Line(NamedTuple):
     value: int
 
 
+class Sums(NamedTuple):
+    """Lines of one currency added up."""
+
+    realized: int
+    unrealized: int
+    fees: int
+    gross: int
+    net: int
+
+
+class Rate(NamedTuple):
+    """What a unit of money is worth in another currency: numerator / denominator units."""
+
+    numerator: int
+    denominator: int
+
+
+def add_up(lines: Iterable[Line]) -> Sums:
+    realized = unrealized = fees = gross = net = 0
+    for line in lines:
+        realized += line.realized
+        unrealized += line.value - line.cost
+        fees += line.fees
+        gross += abs(line.value)
+        net += line.value
+    return Sums(realized, unrealized, fees, gross, net)
+
+
+def converted(sums: Sums, rate: Rate) -> Sums:
+    """In another currency: each sum by itself, half a unit rounded to even."""
+    return Sums(*(divide_half_even(amount * rate.numerator, rate.denominator) for amount in sums))
+
+
 class Totals(NamedTuple):
     """An account marked to the market; all in money units."""
 
@@ -225,18 +258,13 @@ class Totals(NamedTuple):
     peak_profit: int
 
 
-def value_account(deposits: int, peak_profit: int, lines: Iterable[Line]) -> Totals:
-    """Marks an account: equity = deposits + realized + unrealized − fees.
+def value_account(deposits: int, peak_profit: int, parts: Iterable[Sums]) -> Totals:
+    """Marks an account, of which `parts` are in its own currency: equity = deposits + realized + unrealized − fees.
 
     The peak is kept as profit (equity − deposits, never below 0) and shown as `peak_equity` = deposits + peak profit,
     so that paying in or out moves peak and equity alike and makes no drawdown."""
-    realized = unrealized = fees = gross = net = 0
-    for line in lines:
-        realized += line.realized
-        unrealized += line.value - line.cost
-        fees += line.fees
-        gross += abs(line.value)
-        net += line.value
+    columns = list(zip(*parts, strict=True)) or [()] * len(Sums._fields)
+    realized, unrealized, fees, gross, net = map(sum, columns)
     profit = realized + unrealized - fees
     peak = max(peak_profit, profit, 0)
     return Totals(

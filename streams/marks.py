@@ -11,7 +11,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -99,6 +99,25 @@ def mark(kind: str, market: Market, held: messages.Position, holds: bool, scale:
     return records.Price(2 * records.ticks(held.last_price, scale), source, held.last_seq, held.ts_ns)
 
 
+def spot(kind: str, market: Market, scale: Scale) -> records.Price | None:
+    """The price of a symbol by `kind`, as `mark` has it for who holds nothing; None where there has been none."""
+    book, trade, close = market
+    if kind == MID and book is not None and book.bid is not None and book.ask is not None:
+        bid, ask = records.ticks(book.bid, scale), records.ticks(book.ask, scale)
+        if bid < ask:
+            return records.Price(bid + ask, MID, book.seq, book.ts_ns)
+    if kind == CLOSING and close is not None and close.price is not None:
+        return records.Price(2 * records.ticks(close.price, scale), CLOSING, close.seq, 0)
+    if trade is not None:
+        return records.Price(2 * records.ticks(trade.price, scale), LAST, trade.seq, trade.ts_ns)
+    return None
+
+
+def is_rate(symbol: str, currency: str) -> bool:
+    """Whether an instrument's name is two currencies, the second one its own."""
+    return symbol.endswith(currency) and symbol != currency
+
+
 class Follower:
     """Follows `books`, `trades`, `instruments`, `accounts` and `corporate-actions`. Its dictionaries hold values that
     never change, so that they can be read from any thread."""
@@ -108,6 +127,8 @@ class Follower:
         self.kind = kind
         self.scales: dict[str, Scale] = {}
         self.accounts: dict[str, messages.Account] = {}
+        self.currencies: dict[str, str] = {}
+        """Symbol → its instrument's currency."""
         self.methods: dict[str, str] = {}
         """Account → its `words.CostMethod`."""
         self.books: dict[str, TopOfBook] = {}
@@ -216,6 +237,21 @@ class Follower:
         market = Market(self.books.get(symbol), self.trades.get(symbol), self.closes.get(symbol))
         return mark(self.kind, market, held, holds, scale)
 
+    def exchange(self, home: str, symbols: Iterable[str]) -> records.Exchange:
+        """How an account whose currency is `home` converts those of `symbols`. Raises `ValueError` where a price is no
+        whole number of ticks."""
+        foreign = {self.currencies.get(symbol, home) for symbol in symbols} - {home}
+        return records.Exchange(home, self.currencies, {name: self._conversion(name, home) for name in foreign})
+
+    def _conversion(self, currency: str, home: str) -> records.Conversion | None:
+        for symbol, own, inverse in ((currency + home, home, False), (home + currency, currency, True)):
+            if self.currencies.get(symbol) == own:
+                market = Market(self.books.get(symbol), self.trades.get(symbol), self.closes.get(symbol))
+                price = spot(self.kind, market, self.scales[symbol])
+                if price is not None:
+                    return records.Conversion(symbol, price, self.scales[symbol], inverse)
+        return None
+
     def take_changes(self) -> tuple[set[str], set[str]]:
         """Symbols whose mark may have changed, and accounts that have, since the last call."""
         with self._changing:
@@ -273,6 +309,7 @@ class Follower:
                 self._on_action(action)
         if record.closing_price is not None:
             records.ticks(record.closing_price, self.scales[record.symbol])
+        self.currencies[record.symbol] = record.currency
         before = self.closes.get(record.symbol)
         self.closes[record.symbol] = Close(record.closing_price, record.closing_seq, record.action_seq)
         if before is not None and before.seq != record.closing_seq:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from array import array
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from functools import lru_cache
@@ -433,11 +433,16 @@ class Sums:
         self.gross += abs(value)
         self.net += value
 
+    def plus(self, other: Sums, rate: Fraction) -> None:
+        """The other's, each converted to the nearest unit."""
+        for name in ("realized", "unrealized", "fees", "gross", "net"):
+            setattr(self, name, getattr(self, name) + round(getattr(other, name) * rate))
+
     @property
     def profit(self) -> int:
         return self.realized + self.unrealized - self.fees
 
-    def differences(self, record: messages.Pnl | messages.StrategyPnl) -> list[str]:
+    def differences(self, record: messages.Pnl | messages.StrategyPnl | messages.CurrencyPnl) -> list[str]:
         found: list[str] = []
         for field, text, exact in (
             ("realized_pnl", record.realized_pnl, self.realized),
@@ -453,7 +458,10 @@ class Sums:
 class Account:
     """An account's P&L records in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, home: str = "", currencies: Mapping[str, str] | None = None) -> None:
+        """`home` is the account's currency, `currencies` those of all symbols."""
+        self.home = home
+        self.currencies = currencies or {}
         self.replays: dict[str, Replay] = {}
         self.peaks: defaultdict[str, int] = defaultdict(int)
         """The highest profit of each strategy, and of the account (""): never below 0."""
@@ -464,7 +472,8 @@ class Account:
         stand at the fills that it names."""
         found: list[str] = []
         whole_account = Sums()
-        strategies: defaultdict[str, Sums] = defaultdict(Sums)
+        abroad: defaultdict[str, Sums] = defaultdict(Sums)
+        parts: defaultdict[tuple[str, str], Sums] = defaultdict(Sums)
         for symbol, mark in record.marks.items():
             replay = self.replays[symbol]
             steps, book = replay.steps, replay.book
@@ -472,9 +481,21 @@ class Account:
             value = round(price * book.quantity)
             found += _unequal(f"quantity of {symbol}", Fraction(mark.quantity), book.quantity * steps.lot)
             found += _unequal(f"unrealized_pnl of {symbol}", money(mark.unrealized_pnl), value - book.cost)
-            whole_account.add(book, value)
+            currency = self.currencies.get(symbol, self.home)
+            (whole_account if currency == self.home else abroad[currency]).add(book, value)
             for tag, part in replay.strategies.items():
-                strategies[tag].add(part, round(price * part.quantity))
+                parts[tag, currency].add(part, round(price * part.quantity))
+        if record.currencies.keys() != abroad.keys():
+            return [*found, f"currencies are {sorted(record.currencies)}, must be {sorted(abroad)}"]
+        rates = {self.home: Fraction(1)}
+        for currency, sums in abroad.items():
+            said = record.currencies[currency]
+            found += [f"{text} (in {currency})" for text in sums.differences(said)]
+            rates[currency] = self._rate(currency, said)
+            whole_account.plus(sums, rates[currency])
+        strategies: defaultdict[str, Sums] = defaultdict(Sums)
+        for (tag, currency), sums in parts.items():
+            strategies[tag].plus(sums, rates[currency])
         found += whole_account.differences(record)
         profit, peak = whole_account.profit, self._peak("", whole_account)
         deposits = int(money(record.deposits))
@@ -489,6 +510,13 @@ class Account:
         for tag, sums in strategies.items():
             found += [f"{text} (strategy {tag})" for text in self._of_strategy(tag, sums, record.strategies[tag])]
         return found
+
+    def _rate(self, currency: str, said: messages.CurrencyPnl) -> Fraction:
+        """What the currency is worth at the price that the record names, 0 where it names none."""
+        if said.price is None or said.symbol not in (currency + self.home, self.home + currency):
+            return Fraction(0)
+        price = Fraction(said.price)
+        return price if said.symbol == currency + self.home else 1 / price
 
     def _of_strategy(self, tag: str, sums: Sums, record: messages.StrategyPnl) -> list[str]:
         profit, peak = sums.profit, self._peak(tag, sums)

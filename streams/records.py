@@ -232,6 +232,67 @@ class Price(NamedTuple):
     ts_ns: int
 
 
+class Conversion(NamedTuple):
+    """A price that gives what a currency is worth in another one; `inverse`: of the other one in it."""
+
+    symbol: str
+    price: Price
+    scale: Scale
+    inverse: bool
+
+    @property
+    def rate(self) -> ledger.Rate:
+        numerator, denominator = self.scale.tick.as_integer_ratio()
+        rate = ledger.Rate(self.price.half_ticks * numerator, 2 * denominator)
+        return ledger.Rate(rate.denominator, rate.numerator) if self.inverse else rate
+
+
+class Exchange(NamedTuple):
+    """The currencies that an account has to do with: its own, that of each symbol, and how the others are converted,
+    None where that is not known."""
+
+    home: str
+    currencies: Mapping[str, str]
+    conversions: Mapping[str, Conversion | None]
+
+    def sums(self, lines: Mapping[str, ledger.Line]) -> dict[str, ledger.Sums]:
+        """Of each currency, in that currency; `lines` are by symbol."""
+        found: dict[str, list[ledger.Line]] = {}
+        for symbol, at_mark in lines.items():
+            found.setdefault(self.currencies.get(symbol, self.home), []).append(at_mark)
+        return {currency: ledger.add_up(some) for currency, some in found.items()}
+
+    def at_home(self, sums: Mapping[str, ledger.Sums]) -> list[ledger.Sums]:
+        """All that can be converted, in the account's own currency."""
+        parts = []
+        for currency, amounts in sums.items():
+            if currency == self.home:
+                parts.append(amounts)
+            elif (conversion := self.conversions.get(currency)) is not None:
+                parts.append(ledger.converted(amounts, conversion.rate))
+        return parts
+
+    def published(self, currency: str, sums: ledger.Sums) -> messages.CurrencyPnl:
+        conversion = self.conversions.get(currency)
+        price = None if conversion is None else conversion.price
+        return messages.CurrencyPnl(
+            realized_pnl=units.money_text(sums.realized),
+            unrealized_pnl=units.money_text(sums.unrealized),
+            fees=units.money_text(sums.fees),
+            gross_exposure=units.money_text(sums.gross),
+            net_exposure=units.money_text(sums.net),
+            symbol=None if conversion is None else conversion.symbol,
+            price=None if conversion is None else price_text(conversion.price, conversion.scale),
+            source=None if price is None else price.source,
+            seq=None if price is None else price.seq,
+        )
+
+
+def price_text(price: Price, scale: Scale) -> str:
+    """A mark as it is published."""
+    return units.average_text(price.half_ticks, 2, scale.tick)
+
+
 Prices = Mapping[str, tuple[Price, Scale]]
 """What each symbol is valued at, and its units."""
 StrategyPositions = Mapping[str, Mapping[str, messages.StrategyPosition]]
@@ -245,11 +306,15 @@ def line(held: messages.Position | messages.StrategyPosition, price: Price, scal
 
 
 def strategy_pnl(
-    positions: Mapping[str, messages.StrategyPosition], prices: Prices, last: messages.StrategyPnl | None
+    positions: Mapping[str, messages.StrategyPosition],
+    prices: Prices,
+    exchange: Exchange,
+    last: messages.StrategyPnl | None,
 ) -> messages.StrategyPnl:
     """One strategy marked to the market; `last` is what was published of it before."""
-    lines = [line(held, *prices[symbol]) for symbol, held in positions.items()]
-    totals = ledger.value_account(0, 0 if last is None else money(last.peak_profit), lines)
+    lines = {symbol: line(held, *prices[symbol]) for symbol, held in positions.items()}
+    parts = exchange.at_home(exchange.sums(lines))
+    totals = ledger.value_account(0, 0 if last is None else money(last.peak_profit), parts)
     return messages.StrategyPnl(
         realized_pnl=units.money_text(totals.realized),
         unrealized_pnl=units.money_text(totals.unrealized),
@@ -268,20 +333,20 @@ def pnl(
     positions: Mapping[str, messages.Position],
     strategies: StrategyPositions,
     prices: Prices,
+    exchange: Exchange,
 ) -> messages.Pnl:
-    """The account marked to the market. `prices` holds the price and scale of each symbol in `positions`; `last` is the
-    account's record before this one.
+    """The account marked to the market, in its own currency. `prices` holds the price and scale of each symbol in
+    `positions`; `last` is the account's record before this one.
 
-    `last_seq` and `ts_ns` are the largest of all that went in: positions, prices and the account itself."""
-    lines: list[ledger.Line] = []
+    `last_seq` and `ts_ns` are the largest of all that went in: positions, prices, rates and the account itself."""
+    lines: dict[str, ledger.Line] = {}
     marks: dict[str, messages.Mark] = {}
     last_seq, ts_ns = account.seq, account.ts_ns
     for symbol, held in positions.items():
         price, scale = prices[symbol]
-        at_mark = line(held, price, scale)
-        lines.append(at_mark)
+        at_mark = lines[symbol] = line(held, price, scale)
         marks[symbol] = messages.Mark(
-            price=units.average_text(price.half_ticks, 2, scale.tick),
+            price=price_text(price, scale),
             source=price.source,
             seq=price.seq,
             position_seq=held.last_seq,
@@ -292,7 +357,11 @@ def pnl(
         last_seq = max(last_seq, price.seq, held.last_seq)
         ts_ns = max(ts_ns, price.ts_ns, held.ts_ns)
     deposits = money(account.deposits)
-    totals = ledger.value_account(deposits, 0 if last is None else peak_profit(last), lines)
+    for conversion in exchange.conversions.values():
+        if conversion is not None:
+            last_seq, ts_ns = max(last_seq, conversion.price.seq), max(ts_ns, conversion.price.ts_ns)
+    sums = exchange.sums(lines)
+    totals = ledger.value_account(deposits, 0 if last is None else peak_profit(last), exchange.at_home(sums))
     before = {} if last is None else last.strategies
     return messages.Pnl(
         account=account.account,
@@ -309,7 +378,8 @@ def pnl(
         marks=marks,
         last_seq=last_seq,
         ts_ns=ts_ns,
-        strategies={name: strategy_pnl(held, prices, before.get(name)) for name, held in strategies.items()},
+        strategies={name: strategy_pnl(held, prices, exchange, before.get(name)) for name, held in strategies.items()},
+        currencies={name: exchange.published(name, one) for name, one in sums.items() if name != exchange.home},
     )
 
 

@@ -102,6 +102,7 @@ class Account:
     self_trade_prevention: SelfTrade
     scope: SelfTradeScope
     firm: str | None
+    currency: str
     realized: int = 0
     fees: int = 0
     cost_used: int = 0

@@ -116,6 +116,7 @@ def define_account(state: State, command: DefineAccount) -> None:
         self_trade_prevention=_word(SelfTrade, command.self_trade_prevention, "self_trade_prevention"),
         scope=_word(SelfTradeScope, command.self_trade_scope, "self_trade_scope"),
         firm=command.firm,
+        currency=command.currency,
     )
     _word(CostMethod, command.cost_method, "cost_method")
     if all(known.name != command.account for known in state.accounts):
@@ -157,6 +158,9 @@ def set_limits(state: State, ts_ns: int, command: Limits) -> None:
             raise Refused(Reason.INVALID_FIELD, name)
         settings[name] = read(value)
 
+    if settings.get("margin_multiple", 0) > 0 and account.margin == 0 and _is_abroad(state, account):
+        raise Refused(Reason.INVALID_FIELD, "margin_multiple")
+
     target: dict[str, Any] = account.limits if instrument is None else account.holding(instrument.number).limits
     for name, limit in limits.items():
         if limit is None:
@@ -167,6 +171,15 @@ def set_limits(state: State, ts_ns: int, command: Limits) -> None:
         setattr(account, ATTRIBUTES[name], setting)
     if "messages_per_second" in settings or "message_burst" in settings:
         account.fill_bucket(ts_ns)
+
+
+def _is_abroad(state: State, account: Account) -> bool:
+    """Whether it has traded, or has orders, in another currency."""
+    return any(
+        state.instruments[number - 1].definition.currency != account.currency
+        and (holding.bought or holding.sold or holding.open_orders)
+        for number, holding in account.holdings.items()
+    )
 
 
 def _limit(instrument: Instrument | None, name: str, value: Any) -> Any:

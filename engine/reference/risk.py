@@ -20,6 +20,10 @@ MOST: Final = 2**62
 
 def limit(state: State, order: Order, name: str) -> int | None:
     """The account's limit for this instrument, or else for all of them; None: there is none."""
+    account = state.account(order)
+    is_foreign = account.currency != state.instrument(order).definition.currency
+    if name in ("max_long", "max_short") and account.margin and is_foreign:
+        return 0  # nobody could tell what it costs
     own = state.holding(order).limits.get(name)
     if own is not None:
         return own

@@ -18,7 +18,7 @@ from engine.units import Scale
 from streams import records, state
 from streams.agents.keeper import Keeper, Shelf
 from streams.consumer import Cursor
-from streams.marks import Follower
+from streams.marks import Follower, is_rate
 from streams.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,12 @@ class AccountState(Struct):
 
 
 def is_news(last: messages.Pnl | None, record: messages.Pnl) -> bool:
-    """Whether the record says more than the last one: another position, deposit, or price of something held."""
+    """Whether the record says more than the last one: another position, deposit, or price of something held or of a
+    currency."""
+    if [(one.price, one.source) for one in record.currencies.values()] != [
+        (one.price, one.source) for one in (last.currencies if last is not None else {}).values()
+    ]:
+        return True
     if last is None or last.deposits != record.deposits or last.marks.keys() != record.marks.keys():
         return True
     for symbol, mark in record.marks.items():
@@ -86,6 +91,8 @@ class PnlKeeper(Keeper[AccountState]):
         self._due: dict[str, int] = {}
         """Accounts to look at → their source partition."""
         self._published_at: dict[str, float] = {}
+        self._abroad: set[str] = set()
+        """Accounts that have traded in another currency than their own."""
         self._holders: defaultdict[str, set[str]] = defaultdict(set)
         self._marks_saved_at = clock()
         self._marks_saved: Cursor = {}
@@ -133,6 +140,8 @@ class PnlKeeper(Keeper[AccountState]):
     def _notice_changes(self) -> None:
         symbols, accounts = self._follower.take_changes()
         accounts = accounts.union(*(self._holders[symbol] for symbol in symbols))
+        if any(is_rate(symbol, self._follower.currencies.get(symbol, symbol)) for symbol in symbols):
+            accounts |= self._abroad
         for account in accounts:
             partition = partition_of(account, self._source_count)
             if partition in self.shelves:
@@ -154,7 +163,14 @@ class PnlKeeper(Keeper[AccountState]):
             if price is None:
                 return  # its position has a corporate action yet to count, and then it will be due again
             prices[symbol] = (price, scale)
-        record = records.pnl(reference, last, account.positions, account.strategies, prices)
+        try:
+            exchange = self._follower.exchange(reference.currency, account.positions)
+        except ValueError as error:
+            log.error("no P&L of %s: the price of a currency cannot be used: %s", reference.account, error)
+            return
+        if exchange.conversions:
+            self._abroad.add(reference.account)
+        record = records.pnl(reference, last, account.positions, account.strategies, prices, exchange)
         if not is_news(last, record):
             return
         self.outbox.send(self.output, reference.account, _encode(record), partition_of(reference.account, self._count))

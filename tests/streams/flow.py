@@ -25,6 +25,10 @@ INSTRUMENTS = {
     "EURUSD": ("0.00001", "1000", 108_000),
 }
 SCALES = {symbol: Scale(Decimal(tick), Decimal(lot)) for symbol, (tick, lot, _) in INSTRUMENTS.items()}
+CURRENCIES = {"MSFT": "EUR"}
+"""Of the instruments that are not in USD."""
+HOMES = ("USD", "USD", "EUR")
+"""The currencies of the accounts, in turn."""
 METHODS = ("average", "fifo")
 """Of the accounts in turn."""
 STRATEGIES = ("maker", "momentum", None)
@@ -47,7 +51,7 @@ def instruments() -> Iterator[Record]:
                 price_max="1000000",
                 maker_fee_ppm=-20,
                 taker_fee_ppm=30,
-                currency="USD",
+                currency=CURRENCIES.get(symbol, "USD"),
                 description="",
                 seq=number,
                 ts_ns=START_NS + number,
@@ -68,7 +72,7 @@ def accounts(count: int) -> Iterator[Record]:
             messages.Account(
                 account=name,
                 account_id=number,
-                currency="USD",
+                currency=HOMES[number % 3],
                 deposits="1000000.00",
                 cost_method=METHODS[number % 2],
                 seq=seq,
@@ -260,7 +264,7 @@ def changed_account(name: str, deposits: str) -> Record:
     account = messages.Account(
         account=name,
         account_id=number,
-        currency="USD",
+        currency=HOMES[number % 3],
         deposits=deposits,
         cost_method=METHODS[number % 2],
         seq=900,

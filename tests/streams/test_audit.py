@@ -20,7 +20,7 @@ from streams import corporate_actions, ledger, records
 from streams.audit import Audit, AuditResult
 from streams.consumer import Cursor
 from streams.engine_positions import COMPARED
-from streams.marks import LastTrade, Market, TopOfBook, mark
+from streams.marks import Follower, LastTrade, Market, TopOfBook, mark
 from tests.streams import flow
 
 Topics = dict[str, list[Any]]
@@ -40,6 +40,24 @@ class MemoryLog:
             yield value if isinstance(value, bytes) else messages.as_json(value)
 
 
+class Prices(Follower):
+    """A follower that is told its records instead of reading them."""
+
+    def __init__(self) -> None:
+        self.kind = "mid"
+        self.scales, self.currencies = dict(flow.SCALES), {}
+        self.books, self.trades, self.closes = {}, {}, {}
+
+    def take(self, topic: str, record: Any) -> None:
+        if topic == "instruments":
+            self.currencies[record.symbol] = record.currency
+        elif topic == "trades":
+            self.trades[record.symbol] = LastTrade(record.price, record.seq, record.index, record.ts_ns)
+        elif topic == "books":
+            bid, ask = (side[0][0] if side else None for side in (record.bids, record.asks))
+            self.books[record.symbol] = TopOfBook(bid, ask, record.seq, record.ts_ns)
+
+
 def audited(written: Topics) -> AuditResult:
     return Audit(MemoryLog(written)).run()
 
@@ -53,6 +71,7 @@ def keep_books(market: list[flow.Record]) -> Topics:
     accounts: dict[str, messages.Account] = {}
     strategies: defaultdict[str, dict[str, dict[str, messages.StrategyPosition]]] = defaultdict(dict)
     published: dict[str, messages.Pnl] = {}
+    follower = Prices()
 
     def publish_pnl(name: str) -> None:
         marks = {}
@@ -60,11 +79,15 @@ def keep_books(market: list[flow.Record]) -> Topics:
             price = mark("mid", markets[symbol], held, True, flow.SCALES[symbol])
             assert price is not None
             marks[symbol] = (price, flow.SCALES[symbol])
-        published[name] = records.pnl(accounts[name], published.get(name), latest[name], strategies[name], marks)
+        exchange = follower.exchange(accounts[name].currency, latest[name])
+        published[name] = records.pnl(
+            accounts[name], published.get(name), latest[name], strategies[name], marks, exchange
+        )
         written["pnl"].append(published[name])
 
     for number, (topic, _, record) in enumerate(market):
         written[topic].append(record)
+        follower.take(topic, record)
         if topic == "accounts":
             accounts[record.account] = record
         elif topic == "trades":
@@ -141,7 +164,10 @@ def test_sound_books_pass(books: Topics) -> None:
     assert result.actions == 5
     assert (result.fills, result.positions, result.pnl) == tuple(len(books[n]) for n in ("fills", "positions", "pnl"))
     assert any(mark.source == "adjusted" for record in books["pnl"] for mark in record.marks.values())
-    assert result.marks_checked == sum(len(record.marks) for record in books["pnl"])
+    rates = [(record.currency, one.symbol) for record in books["pnl"] for one in record.currencies.values()]
+    assert {("USD", "EURUSD"), ("EUR", "EURUSD")} <= set(rates)
+    converted = sum(symbol is not None for _, symbol in rates)
+    assert result.marks_checked == sum(len(record.marks) for record in books["pnl"]) + converted
     assert "differing  0" in result.report()
 
 
@@ -250,8 +276,12 @@ def value_rounded_up(quantity: int, half_ticks: int, unit: int) -> int:
     return divide_half_even(quantity * half_ticks * unit, 2) + 1
 
 
-def peak_from_zero(deposits: int, peak_profit: int, lines: Any) -> ledger.Totals:
-    return SOUND_VALUE(deposits, 0, lines)
+def peak_from_zero(deposits: int, peak_profit: int, parts: Any) -> ledger.Totals:
+    return SOUND_VALUE(deposits, 0, parts)
+
+
+def converted_down(sums: ledger.Sums, rate: ledger.Rate) -> ledger.Sums:
+    return ledger.Sums(*(amount * rate.numerator // rate.denominator for amount in sums))
 
 
 def newest_first(layers: tuple[ledger.Layer, ...], lots: int) -> tuple[tuple[ledger.Layer, ...], int]:
@@ -270,6 +300,7 @@ MUTATIONS: list[tuple[str, Callable[..., Any], str]] = [
     ("_close_oldest", newest_first, "cost is"),
     ("apply_fifo", SOUND_APPLY, "cost is"),
     ("value_account", peak_from_zero, "peak_equity is"),
+    ("converted", converted_down, "unrealized_pnl is"),
 ]
 
 
@@ -359,6 +390,24 @@ def mark_before_the_split(books: Topics) -> None:
             return
 
 
+def _with_rate(books: Topics, **values: Any) -> None:
+    at, record = next((n, one) for n, one in enumerate(books["pnl"]) if any(c.symbol for c in one.currencies.values()))
+    name, one = next(iter(record.currencies.items()))
+    replace(books, "pnl", at, currencies={**record.currencies, name: msgspec.structs.replace(one, **values)})
+
+
+def move_rate(books: Topics) -> None:
+    _with_rate(books, price="2.00000")
+
+
+def move_currency(books: Topics) -> None:
+    _with_rate(books, fees="5.00")
+
+
+def convert_at_another_instrument(books: Topics) -> None:
+    _with_rate(books, symbol="AAPL")
+
+
 def invent_position(books: Topics) -> None:
     replace(books, "positions", 50, account="nobody")
 
@@ -423,6 +472,9 @@ TAMPERINGS: list[tuple[Callable[[Topics], None], str]] = [
     (move_average, "average_price is"),
     (move_quantity, "quantity is 12345"),
     (invent_position, "there is no such fill"),
+    (move_rate, "equity is"),
+    (move_currency, "(in "),
+    (convert_at_another_instrument, "does not tell what it is worth"),
     (move_action, "price_before is"),
     (forget_rest, "rest_cash is"),
     (forget_action, "no position"),

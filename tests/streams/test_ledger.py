@@ -244,7 +244,7 @@ def test_half_a_unit_of_value_goes_to_the_even_one() -> None:
 
 
 def test_an_account_is_the_sum_of_its_lines() -> None:
-    totals = ledger.value_account(1_000, 0, [Line(500, 70, 5, 650), Line(-300, -10, 1, -280)])
+    totals = ledger.value_account(1_000, 0, [ledger.add_up([Line(500, 70, 5, 650), Line(-300, -10, 1, -280)])])
     assert (totals.realized, totals.unrealized, totals.fees) == (60, 150 + 20, 6)
     assert totals.equity == 1_000 + 60 + 170 - 6
     assert (totals.gross_exposure, totals.net_exposure) == (930, 370)
@@ -252,13 +252,23 @@ def test_an_account_is_the_sum_of_its_lines() -> None:
 
 
 def test_drawdown_is_from_the_highest_profit_and_no_deposit_moves_it() -> None:
-    up = ledger.value_account(1_000, 0, [Line(0, 300, 0, 0)])
-    down = ledger.value_account(1_000, up.peak_profit, [Line(0, 100, 0, 0)])
+    up = ledger.value_account(1_000, 0, [ledger.add_up([Line(0, 300, 0, 0)])])
+    down = ledger.value_account(1_000, up.peak_profit, [ledger.add_up([Line(0, 100, 0, 0)])])
     assert (down.peak_equity, down.equity, down.drawdown) == (1_300, 1_100, 200)
-    paid_out = ledger.value_account(400, down.peak_profit, [Line(0, 100, 0, 0)])
+    paid_out = ledger.value_account(400, down.peak_profit, [ledger.add_up([Line(0, 100, 0, 0)])])
     assert (paid_out.peak_equity, paid_out.equity, paid_out.drawdown) == (700, 500, 200)
 
 
+def test_another_currency_is_converted_sum_by_sum() -> None:
+    abroad = ledger.add_up([Line(500, 70, 5, 650), Line(-300, -10, 1, -280)])
+    assert ledger.converted(abroad, ledger.Rate(1, 4)) == (15, 42, 2, 232, 92)  # 42.5, 1.5, 232.5 and 92.5 to even
+    home = ledger.add_up([Line(0, 100, 0, 0)])
+    totals = ledger.value_account(1_000, 0, [home, ledger.converted(abroad, ledger.Rate(2, 1))])
+    assert (totals.realized, totals.unrealized, totals.fees) == (100 + 120, 340, 12)
+    assert (totals.gross_exposure, totals.net_exposure) == (1860, 740)
+    assert ledger.value_account(1_000, 0, []).equity == 1_000
+
+
 def test_an_account_that_only_loses_is_down_from_its_deposits() -> None:
-    totals = ledger.value_account(1_000, 0, [Line(0, -50, 10, 0)])
+    totals = ledger.value_account(1_000, 0, [ledger.add_up([Line(0, -50, 10, 0)])])
     assert (totals.peak_equity, totals.drawdown) == (1_000, 60)

@@ -96,7 +96,8 @@ ACCOUNT = messages.Account(account="alice", account_id=1, currency="USD", deposi
 
 def record(held: messages.Position = HELD, price: Price = CASES[0][2], **account: Any) -> messages.Pnl:
     reference = msgspec.structs.replace(ACCOUNT, **account)
-    return records.pnl(reference, None, {"AAPL": held}, {}, {"AAPL": (price, CENT)})
+    exchange = records.Exchange("USD", {}, {})
+    return records.pnl(reference, None, {"AAPL": held}, {}, {"AAPL": (price, CENT)}, exchange)
 
 
 FLAT = msgspec.structs.replace(HELD, quantity="0", cost="0.00", average_price=None)

@@ -16,6 +16,7 @@ from streams import ledger, records
 from tests.streams import flow
 
 CENT = Scale(Decimal("0.01"), Decimal(1))
+AT_HOME = records.Exchange("USD", {}, {})
 FILL = next(record for topic, _, record in flow.Market().command() if topic == "fills")
 
 
@@ -96,7 +97,7 @@ def test_an_account_as_published() -> None:
     part = records.strategy_position("maker", holding, CENT)
     held = records.position("alice", "AAPL", holding, CENT, [part], 0)
     prices = {"AAPL": (records.Price(20_001, "mid", 9, 8), CENT)}
-    record = records.pnl(account, None, {"AAPL": held}, {"maker": {"AAPL": part}}, prices)
+    record = records.pnl(account, None, {"AAPL": held}, {"maker": {"AAPL": part}}, prices, AT_HOME)
     assert record.marks["AAPL"] == messages.Mark(
         price="100.005",
         source="mid",
@@ -124,6 +125,6 @@ def test_an_account_as_published() -> None:
 def test_a_strategy_keeps_the_peak_of_what_was_published() -> None:
     holding = ledger.apply(ledger.FLAT, ledger.Execution(5, 1, 10, 10_000, 0, 5), CENT.money_per_tick_lot)
     held = {"AAPL": records.strategy_position("maker", holding, CENT)}
-    up = records.strategy_pnl(held, {"AAPL": (records.Price(20_200, "mid", 9, 8), CENT)}, None)
-    down = records.strategy_pnl(held, {"AAPL": (records.Price(20_000, "mid", 9, 8), CENT)}, up)
+    up = records.strategy_pnl(held, {"AAPL": (records.Price(20_200, "mid", 9, 8), CENT)}, AT_HOME, None)
+    down = records.strategy_pnl(held, {"AAPL": (records.Price(20_000, "mid", 9, 8), CENT)}, AT_HOME, up)
     assert (up.peak_profit, down.profit, down.peak_profit, down.drawdown) == ("10.00", "0.00", "10.00", "10.00")

@@ -396,7 +396,8 @@ export interface Mark {
   unrealized_pnl: DecimalText;
 }
 
-/** Topic `pnl`: an account marked to the market. `equity` = deposits + realized + unrealized − fees. */
+/** Topic `pnl`: an account marked to the market, in its own currency. `equity` = deposits + realized + unrealized −
+ * fees. */
 export interface Pnl {
   v: number;
   account: string;
@@ -414,6 +415,7 @@ export interface Pnl {
   last_seq: number;
   ts_ns: NanosecondText;
   strategies: Readonly<Record<string, StrategyPnl>>;
+  currencies: Readonly<Record<string, CurrencyPnl>>;
 }
 
 /** Topic `candles`: the trades of a symbol in one interval by event time, which begins at `start_ns`. `turnover` is
