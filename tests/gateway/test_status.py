@@ -36,8 +36,7 @@ def test_metrics(gateway: Running) -> None:
 
 
 def test_whether_the_books_add_up_is_a_metric(gateway: Running, account: str) -> None:
-    """Found by the publisher's core, so after all that it has published."""
+    """Found by the publisher's core, now and then, so after commands that it has published."""
     registry = gateway.gateway.metrics.registry
-    seq = gateway.gateway.hub.state.accounts[account].seq
-    eventually(lambda: (registry.get_sample_value("hft_money_drift_seq") or 0) >= seq)
+    eventually(lambda: registry.get_sample_value("hft_money_drift_seq"), 120.0)
     assert registry.get_sample_value("hft_money_drift") == 0.0
