@@ -10,8 +10,8 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 	--custom-compile-command "make lock" --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help up detach down status test test-unit test-integration test-web test-browser test-timescale faults simulate fuzz lint format \
-	docs lock wheel clean
+.PHONY: help up detach down status test test-unit test-integration test-web test-browser test-timescale faults simulate fuzz \
+	fuzz-api lint format docs lock wheel clean
 
 # Tests run in so many processes; those that share a server stay in one (tests/conftest.py).
 WORKERS ?= 2
@@ -22,6 +22,7 @@ KILLS ?= 20
 SEEDS ?= 10000
 COMMANDS ?= 10000000
 FRAMES ?= 1000000
+CASES ?= 100000
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +70,9 @@ fuzz: $(VENV)/.dev ## COMMANDS=10000000 through matcher and reference, FRAMES=10
 	@$(BIN)/python tests/engine/fuzz.py --commands $(COMMANDS)
 	@HFT_FUZZ_FRAMES=$(FRAMES) $(BIN)/python -m pytest -q tests/engine/test_fuzz_frames.py
 	@$(BIN)/python -m pytest -q -m long
+
+fuzz-api: $(VENV)/.dev ## CASES=100000 generated requests against the OpenAPI document
+	@CASES=$(CASES) $(BIN)/python -m pytest -q -s tests/gateway/fuzz_api.py
 
 lint: $(VENV)/.dev ## ruff and mypy
 	@$(BIN)/ruff check .

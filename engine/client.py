@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from engine import answers, frames
 from engine.answers import in_json, in_records, must_log_in, request
 from engine.directory import Directory, prepare
+from engine.joining import Joining
 from engine.messages import (
     AdministrativeCommand,
     Book,
@@ -48,6 +49,8 @@ MOST_UNSENT: Final = 1000
 MOST_REPORTS: Final = 10_000
 """Frames of reports that wait to be read; then the oldest is lost, which the numbers of the next show."""
 HEARTBEAT_MS: Final = 1000
+KEY_MARK: Final = "|"
+"""What stands in an address before the public CURVE key of an engine that takes encrypted connections only."""
 SILENCE_MS: Final = 3000
 """An engine whose machine does not answer ZMTP's heartbeats for this long counts as away."""
 
@@ -76,7 +79,12 @@ def _socket(context: zmq.Context[Any], address: str) -> Any:
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENCE_MS)
-    socket.connect(address)
+    place, _, server_key = address.partition(KEY_MARK)
+    if server_key:
+        socket.curve_serverkey = server_key.encode()
+        # Who the client is says its token; this pair only encrypts, and is made for the connection.
+        socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
+    socket.connect(place)
     return socket
 
 
@@ -345,6 +353,7 @@ class AsyncClient(_Connection):
         self._unsent = 0
         self._reader: asyncio.Task[None] | None = None
         self._login = asyncio.Lock()
+        self._joining = Joining(self.submit_records)
         self._reports: asyncio.Queue[Reports] = asyncio.Queue(MOST_REPORTS)
 
     async def __aenter__(self) -> Self:
@@ -436,12 +445,12 @@ class AsyncClient(_Connection):
     async def submit(
         self, commands: Sequence[OrderCommand], *, actor: str | None = None, source: Source | None = None
     ) -> list[Reply]:
-        """As `Client.submit`."""
+        """As `Client.submit`; what others submit in the same moment goes in the same frame."""
         prepared = prepare(commands, await self.directory(), actor, source)
         if prepared.needs_refresh and self._may_refresh():
             await self.connect()
             prepared = prepare(commands, await self.directory(), actor, source)
-        received = await self.submit_records(prepared.records) if len(prepared.records) else prepared.records
+        received = await self._joining.submit(prepared.records) if len(prepared.records) else prepared.records
         return prepared.merge(received, (await self.directory()).instruments)
 
     async def submit_records(self, records: NDArray[Any]) -> NDArray[Any]:
@@ -509,6 +518,7 @@ class AsyncClient(_Connection):
         return in_json(await self._ask(request("ping")), answers.Pong).last_seq
 
     async def close(self) -> None:
+        self._joining.close()
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)

@@ -11,6 +11,7 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from engine.messages import OrderCommand, Refused, Unreadable
+from engine.producers import HEADER
 from engine.quiet import LIBRDKAFKA
 from engine.reading import parse, read_json
 from engine.refusal import Refusal
@@ -41,6 +42,8 @@ class Arrived(NamedTuple):
     keys: list[bytes | None]
     partitions: list[int]
     offsets: list[int]
+    tokens: list[bytes | None]
+    """Of the header `producers.HEADER`."""
 
 
 def _text(fields: dict[str, Any], name: str) -> str:
@@ -98,11 +101,21 @@ def read(value: bytes, key: bytes | None, partition: int, offset: int) -> OrderC
         )
 
 
+def _token(message: Message) -> bytes | None:
+    headers: Any = message.headers() or ()
+    for name, value in headers:
+        if name == HEADER:
+            return value if isinstance(value, bytes) else None
+    return None
+
+
 class Ingress:
     """Reads the topic `orders`; where Kafka is away it reads nothing, and goes on when it is back."""
 
-    def __init__(self, bootstrap: str, next_offsets: dict[int, int]) -> None:
-        """`next_offsets`: by partition, the first record that the journal does not hold."""
+    def __init__(self, bootstrap: str, next_offsets: dict[int, int], *, with_tokens: bool = False) -> None:
+        """`next_offsets`: by partition, the first record that the journal does not hold; `with_tokens`: whether anybody
+        asks for the records' tokens."""
+        self._with_tokens = with_tokens
         self._next_offsets = dict(next_offsets)
         self._consumer = Consumer(
             {
@@ -173,7 +186,7 @@ class Ingress:
 
     def poll(self) -> Arrived:
         """What has arrived, without waiting. Raises `OtherLog`."""
-        arrived = Arrived([], [], [], [])
+        arrived = Arrived([], [], [], [], [])
         if not self._assigned.is_set():
             return arrived
         if self._mismatch:
@@ -201,6 +214,7 @@ class Ingress:
         arrived.keys.append(message.key())
         arrived.partitions.append(partition)
         arrived.offsets.append(offset)
+        arrived.tokens.append(_token(message) if self._with_tokens else None)
 
     def close(self) -> None:
         self._stopped.set()

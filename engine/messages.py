@@ -744,6 +744,34 @@ class DeadLetter(Record, kw_only=True, frozen=True):
     value: str
 
 
+class AuditLink(Record, kw_only=True, frozen=True):
+    """Topic `audit`: one request that changed something, or was refused to. Each writer's links form a chain
+    (`streams.audit_chain`): `number` counts from 1, `previous` is the hash of the link before."""
+
+    writer: str
+    number: int
+    ts_ns: int
+    actor: str
+    """The user, or the name that a login gave; empty: nobody was named."""
+    session: str
+    """The login or API key."""
+    address: str
+    source: str
+    """`rest` or `websocket`."""
+    action: str
+    """Method and route, or the command's type."""
+    target: str
+    status: int
+    """Of the answer, as in HTTP."""
+    reason: str | None
+    seq: int | None
+    """Of the command in `commands` that it became."""
+    content: str
+    """SHA-256 of the body."""
+    previous: str
+    hash: str
+
+
 class Reply(Struct, kw_only=True, frozen=True):
     """The engine's answer to one command. `seq` is 0 where it was refused before it was sequenced; `field` and `text`
     say what was wrong with it."""

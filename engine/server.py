@@ -20,6 +20,7 @@ from engine.ingress import Ingress
 from engine.instruments import load
 from engine.market_data import MarketData
 from engine.messages import Halt, Timer
+from engine.producers import Producers
 from engine.requests import Requests
 from engine.revocations import RevocationFile, Revocations
 from engine.sequencer import Sequencer
@@ -54,17 +55,20 @@ class Server:
         most_unpublished: int = MOST_UNPUBLISHED,
         snapshot_seconds: float = 0.0,
         busy_poll: bool = False,
+        secret_key: str = "",
+        signed_orders: bool = False,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`address`, `market_data`: of the ROUTER and the PUB; `snapshot_seconds`: between snapshots, 0 = none;
-        `busy_poll`: never sleep. Raises zmq.ZMQError where an address is taken."""
+        """`address`, `market_data`: of the ROUTER and the PUB; `secret_key`: CURVE, of the ROUTER; `snapshot_seconds`:
+        between snapshots, 0 = none; `busy_poll`: never sleep; `signed_orders`: records of Kafka need a token. Raises
+        zmq.ZMQError where an address is taken."""
         self._sequencer = sequencer
         self._core = sequencer.core
         self._snapshot_seconds = snapshot_seconds
         self._busy_poll = busy_poll
         self._clock_ns = clock_ns
         self._context = zmq.Context()
-        self._socket = bind(self._context, address)
+        self._socket = bind(self._context, address, secret_key)
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
         self._batch = Batch(sequencer, most_unpublished=most_unpublished)
@@ -86,7 +90,8 @@ class Server:
             revocations,
             revocation_file,
         )
-        self._arrivals = Arrivals(sequencer, ingress, self._batch)
+        producers = Producers(secret, revocations, clock_ns) if signed_orders else None
+        self._arrivals = Arrivals(sequencer, ingress, self._batch, producers=producers)
         self._batch.follow(self._drop_copy.publish)
         self._batch.follow(self._market_data.follow)
         self._arrivals_due = 0.0
@@ -170,6 +175,8 @@ def run(
     snapshot_seconds: float,
     most_unpublished: int,
     busy_poll: bool,
+    secret_key: str,
+    signed_orders: bool,
     cpu: int | None,
 ) -> None:
     """The process: until SIGTERM or SIGINT. `cpu`: the processor that its thread keeps to."""
@@ -180,12 +187,14 @@ def run(
     server = Server(
         address,
         sequencer,
-        Ingress(bootstrap, sequencer.next_offsets),
+        Ingress(bootstrap, sequencer.next_offsets, with_tokens=signed_orders),
         secret,
         market_data=market_data,
         most_unpublished=most_unpublished,
         snapshot_seconds=snapshot_seconds,
         busy_poll=busy_poll,
+        secret_key=secret_key,
+        signed_orders=signed_orders,
     )
 
     def stop(number: int, frame: Any) -> None:

@@ -39,6 +39,7 @@ LEDGER_STATE: Final = Topic(
     "ledger-state", messages.LedgerState, "agent + '|' + partition + '|' + key", cleanup="compact"
 )
 STATE_HASHES: Final = Topic("state-hashes", messages.StateHash, "topic", single=True)
+AUDIT: Final = Topic("audit", messages.AuditLink, "writer", single=True)
 DEAD_LETTERS: Final = Topic("dead-letters", messages.DeadLetter, "source topic", single=True)
 
 TOPICS: Final[tuple[Topic, ...]] = (
@@ -56,6 +57,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     CORPORATE_ACTIONS,
     LEDGER_STATE,
     STATE_HASHES,
+    AUDIT,
     DEAD_LETTERS,
 )
 

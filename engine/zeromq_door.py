@@ -47,9 +47,13 @@ _request_decoder: Final = msgspec.json.Decoder(Request)
 _list_decoder: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def bind(context: zmq.Context[Any], address: str) -> Any:
-    """The ROUTER socket. Raises zmq.ZMQError where the address is taken."""
+def bind(context: zmq.Context[Any], address: str, secret_key: str = "") -> Any:
+    """The ROUTER socket; with a secret CURVE key it takes encrypted connections only. Raises zmq.ZMQError where the
+    address is taken."""
     socket = context.socket(zmq.ROUTER)
+    if secret_key:
+        socket.curve_server = True
+        socket.curve_secretkey = secret_key.encode()
     socket.setsockopt(zmq.LINGER, 500)
     socket.setsockopt(zmq.SNDHWM, QUEUE)
     socket.setsockopt(zmq.RCVHWM, QUEUE)

@@ -19,25 +19,29 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
 from gateway.analytics import AccountAnalytics
+from gateway.audit import AuditTrail
 from gateway.auth import Authenticator
 from gateway.backlog import Backlogs
 from gateway.channels import Channel
 from gateway.database import Database
 from gateway.directory import UserDirectory
+from gateway.edge import CHANGING, Edge
 from gateway.exchange import Exchange
 from gateway.history import History
 from gateway.hub import Hub
 from gateway.keys import Keys
 from gateway.latest import Latest
 from gateway.layouts import Layouts
+from gateway.limits import RequestLimits
 from gateway.login import Login
 from gateway.logins import Logins
 from gateway.lookup import Lookup
 from gateway.market import Market
-from gateway.metrics import Measured, Metrics
+from gateway.metrics import Metrics
+from gateway.openapi import Documentation
 from gateway.options import Options
 from gateway.orders import Orders
-from gateway.pages import Page, SecurityHeaders
+from gateway.pages import Page
 from gateway.passwords import Passwords
 from gateway.problems import HANDLERS
 from gateway.queries import Queries
@@ -74,7 +78,9 @@ class Gateway:
         self.exchange = Exchange(options.engine_address, secret, self.hub.knows, self.revocations.known.items)
         self.revocations.told = self.exchange.revoke
         self.backlogs = Backlogs(options.bootstrap)
-        self.authenticator = Authenticator(secret, self.revocations, options.origins)
+        limits = RequestLimits(options.orders_per_second, options.requests_per_second)
+        self.trail = AuditTrail(options.bootstrap, options.audit_folder, options.name)
+        self.authenticator = Authenticator(secret, self.revocations, limits, options.origins)
         self.status = Status(self.exchange, self.hub, self.database, self.latest, self.metrics)
         self.page = Page(options.page)
         self._logins = Logins(self.database, options.redis_url)
@@ -107,7 +113,8 @@ class Gateway:
         self._risk = Risk(self.authenticator, self.exchange, self.hub, self._orders)
         self._market = Market(self.authenticator, self.exchange, self.hub, self.latest, history)
         self._stream = Stream(self.authenticator, self.metrics, self.subscribe)
-        self._sockets = Sockets(self.authenticator, self._orders, self.metrics, self.subscribe)
+        self._documentation = Documentation()
+        self._sockets = Sockets(self.authenticator, self._orders, self.metrics, self.subscribe, limits, self.trail)
 
     def subscribe(
         self, channels: tuple[Channel, ...], accounts: frozenset[str] | None, last_event_id: str | None
@@ -119,6 +126,7 @@ class Gateway:
         await self.revocations.start()
         self.exchange.start()
         self.hub.start()
+        self.trail.start()
         await self.status.start()
 
     async def stop(self) -> None:
@@ -131,6 +139,7 @@ class Gateway:
         await self._logins.close()
         await self.latest.close()
         await self.database.close()
+        await self.trail.stop()
 
     def routes(self) -> list[Route | WebSocketRoute]:
         orders, queries, market, risk = self._orders, self._queries, self._market, self._risk
@@ -169,6 +178,8 @@ class Gateway:
             route("/healthz", GET=self.status.healthz),
             route("/readyz", GET=self.status.readyz),
             route("/metrics", GET=self.metrics.show),
+            route("/openapi.json", GET=self._documentation.show),
+            route("/docs", GET=self._documentation.page),
             WebSocketRoute("/ws", self._sockets.serve),
         ]
 
@@ -194,20 +205,21 @@ def create(options: Options) -> Starlette:
         finally:
             await gateway.stop()
 
-    app = Starlette(
-        routes=gateway.routes(),
-        middleware=[
-            Middleware(Measured, metrics=gateway.metrics),
-            Middleware(SecurityHeaders),
+    middleware = [Middleware(Edge, metrics=gateway.metrics, trail=gateway.trail)]
+    if options.origins:
+        middleware.append(
             Middleware(
                 CORSMiddleware,
                 allow_origins=sorted(options.origins),
-                allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+                allow_methods=sorted(CHANGING | {"GET"}),
                 allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
                 expose_headers=EXPOSED,
                 max_age=600,
-            ),
-        ],
+            )
+        )
+    app = Starlette(
+        routes=gateway.routes(),
+        middleware=middleware,
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from starlette.requests import HTTPConnection
 
-from engine import tokens
+from engine.known_tokens import KnownTokens
 from engine.refusal import Refusal
 from engine.tokens import EVERY_ACCOUNT, Identity, InvalidToken
 from engine.words import Reason
 from gateway import cookies
+from gateway.limits import RequestLimits
 from gateway.problems import Problem, unauthorized
+from gateway.requests import seen_of
 from gateway.revocations import RevocationList
 
 
@@ -61,15 +64,26 @@ def trading_account(identity: Identity, account: str | None) -> str:
 class Authenticator:
     """Finds out whose request it is."""
 
-    def __init__(self, secret: str, revocations: RevocationList, origins: frozenset[str]) -> None:
+    def __init__(
+        self, secret: str, revocations: RevocationList, limits: RequestLimits, origins: frozenset[str]
+    ) -> None:
         """`origins`: of pages elsewhere that may use the API, as in https://trade.example.com."""
         self._secret = secret
+        self._tokens = KnownTokens(secret)
         self._revocations = revocations
+        self._limits = limits
         self._origins = origins
 
     def identify(self, connection: HTTPConnection) -> Identity:
         """Whose token the request carries, in its header or in a browser's cookie. Raises `Problem` 401, 403 where a
-        cookie comes without what keeps forged requests out, 503 where it cannot be told what is revoked."""
+        cookie comes without what keeps forged requests out, 429 where the user sends too many, 503 where it cannot be
+        told what is revoked."""
+        identity = self._identify(connection)
+        seen_of(connection.scope).identity = identity
+        self._limits.take(connection, identity)
+        return identity
+
+    def _identify(self, connection: HTTPConnection) -> Identity:
         header = connection.headers.get("authorization")
         if header is not None:
             scheme, _, token = header.partition(" ")
@@ -100,7 +114,7 @@ class Authenticator:
     def verify(self, token: str) -> Identity:
         """Raises `Problem` 401, or 503."""
         try:
-            identity = tokens.verify(self._secret, token)
+            identity = self._tokens.verify(token, time.time())
         except InvalidToken as error:
             raise unauthorized(str(error)) from None
         if self._revocations.check(identity.session):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Final, TypeVar
 
@@ -14,6 +15,7 @@ from engine.words import Reason
 from gateway.problems import Problem
 
 LARGEST_BODY: Final = 64 * 1024
+SLOWEST_BODY_S: Final = 10.0
 LARGEST_PAGE: Final = 1000
 
 T = TypeVar("T")
@@ -26,10 +28,14 @@ async def read_body(request: Request) -> bytes:
         raise _too_large()
     data = b""
     try:
-        async for chunk in request.stream():
-            data += chunk
-            if len(data) > LARGEST_BODY:
-                raise _too_large()
+        async with asyncio.timeout(SLOWEST_BODY_S):
+            async for chunk in request.stream():
+                data += chunk
+                if len(data) > LARGEST_BODY:
+                    raise _too_large()
+    except TimeoutError:
+        detail = f"the body did not come within {SLOWEST_BODY_S:g} s"
+        raise Problem(408, "request_timeout", detail, field="body", headers={"Connection": "close"}) from None
     except ClientDisconnect:
         raise Problem(400, Reason.MALFORMED.wire, "the connection ended before the body did", field="body") from None
     return data

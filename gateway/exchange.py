@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from engine import tokens
@@ -147,16 +147,23 @@ class Exchange:
         """The engine's reply; prices and quantities are checked here first, by the engine's own code.
 
         Raises `Problem` 503 where the engine is away or does not answer in time."""
+        [reply] = await self.submit_all([command], actor, source)
+        return reply
+
+    async def submit_all(self, commands: Sequence[OrderCommand], actor: str, source: Source) -> list[Reply]:
+        """As `submit`, of commands that the engine takes one right after the other."""
+        command = commands[0]
         named = {}
         if isinstance(command, NewOrder) and command.client_order_id is not None:
             named = {"client_order_id": command.client_order_id}
         client = self._connected(**named)
         try:
-            [reply] = await client.submit([command], actor=actor, source=source)
+            replies = await client.submit(commands, actor=actor, source=source)
+            reply = replies[0]
             if reply.seq == 0 and reply.reason in NEW_NAMES and self._knows(reply.reason, command):
                 # It came into being after the last login, which told the numbers that commands carry.
                 await client.connect()
-                [reply] = await client.submit([command], actor=actor, source=source)
+                replies = await client.submit(commands, actor=actor, source=source)
             self.instruments = (await client.directory()).instruments
         except TimeoutError as error:
             await self._lost(client, error)
@@ -166,8 +173,8 @@ class Exchange:
             raise unavailable("engine", detail, **named) from None
         except Refusal as refusal:
             raise self._session_refused(refusal) from None
-        self.last_seq = max(self.last_seq, reply.seq)
-        return reply
+        self.last_seq = max(self.last_seq, *(reply.seq for reply in replies))
+        return replies
 
     async def preview(self, order: NewOrder) -> Preview:
         """What the order would do now. Raises `Problem` 503, or `Refusal`."""

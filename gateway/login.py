@@ -21,6 +21,7 @@ from gateway.database import Database
 from gateway.logins import Advance, Logins
 from gateway.passwords import Passwords
 from gateway.problems import Problem, unauthorized
+from gateway.requests import seen_of
 from gateway.revocations import RevocationList
 from gateway.throttle import Buckets
 
@@ -94,6 +95,7 @@ class Login:
         if len(body.password) > passwords.LONGEST:
             text = f"password may have at most {passwords.LONGEST} characters"
             raise Refusal(Reason.INVALID_FIELD, "password", text)
+        seen_of(request.scope).actor = body.username
         address = request.client.host if request.client else ""
         self._throttle(body.username, address)
         # Postgres takes no NUL in a text, so no user has one in the name.
@@ -132,6 +134,7 @@ class Login:
             refresh = tokens.verify_refresh(self._secret, token)
         except InvalidToken as error:
             raise unauthorized(str(error), "refresh_token") from None
+        seen_of(request.scope).identity = refresh.identity
         if in_cookie:
             self._authenticator.refuse_forged(request, refresh.identity)
         if self._revocations.check(refresh.identity.session):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from typing import Final
 
@@ -12,7 +11,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 UNKNOWN_ROUTE: Final = "(none)"
@@ -93,28 +91,3 @@ class Metrics:
     async def show(self, request: Request) -> Response:
         """GET /metrics"""
         return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
-
-
-class Measured:
-    """Counts and times every HTTP request by its route."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self.app = app
-        self.metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        begun = time.perf_counter()
-
-        async def measured_send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                method = scope["method"] if scope["method"] in METHODS else "OTHER"
-                route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
-                self.metrics.requests.labels(method, route, str(message["status"])).inc()
-                self.metrics.latency.labels(method, route).observe(took := time.perf_counter() - begun)
-                self.metrics.windows["request"].add(took)
-            await send(message)
-
-        await self.app(scope, receive, measured_send)

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.decode import with_ids
-from engine.messages import Cancel, CancelAll, Name, NewOrder, OrderCommand, OrderList, Replace, Reply
+from engine.messages import Cancel, CancelAll, Name, NewOrder, Order, OrderCommand, OrderList, Replace, Reply
 from engine.refusal import Refusal
 from engine.sessions import NOT_YOUR_TIME
 from engine.tokens import EVERY_ACCOUNT, Identity
@@ -25,10 +25,13 @@ from gateway.hub import Hub
 from gateway.lookup import Lookup, no_such_order
 from gateway.metrics import Window
 from gateway.problems import Problem, rejected
+from gateway.requests import seen_of
 from gateway.writes import Write, Writes, as_written
 
 SETTLE_S: Final = 1.0
 """How long a cancel-all waits to read its own effect back."""
+MOST_RESULTS: Final = 1_000
+"""Orders of which a cancel-all tells each one's own result; further ones are canceled, and counted."""
 REJECTED: Final = Outcome.REJECTED.wire
 DUPLICATE: Final = Outcome.DUPLICATE.wire
 
@@ -60,6 +63,26 @@ class OrderReply(Reply, kw_only=True, frozen=True):
     account: str
 
 
+class CancelResult(msgspec.Struct, kw_only=True, frozen=True):
+    """What came of one order: `status` as if it had been canceled alone."""
+
+    order_id: str
+    client_order_id: str
+    symbol: str
+    status: int
+    order_status: str | None
+    reason: str | None
+    text: str | None
+
+
+class BulkCancel(msgspec.Struct, kw_only=True, frozen=True):
+    account: str
+    affected: int
+    """Orders that were canceled; more than `orders` tells where some came in at that very moment."""
+    seq: int
+    orders: list[CancelResult]
+
+
 _new_order: Final = msgspec.json.Decoder(NewOrderBody)
 _order_list: Final = msgspec.json.Decoder(OrderListBody)
 _replace: Final = msgspec.json.Decoder(ReplaceBody)
@@ -88,7 +111,7 @@ class Orders:
         """POST /api/order"""
         identity = self._authenticator.identify(request)
         body = await bodies.read(request, _new_order)
-        reply = await self.submit(identity, body, Source.REST)
+        reply = await self._submit(request, identity, body)
         status = 200 if reply.outcome == DUPLICATE else 201
         return browser.reply(browser.encoded(reply), status, {"Location": f"/api/orders/{reply.order_id}"})
 
@@ -104,7 +127,7 @@ class Orders:
         """POST /api/order-lists"""
         identity = self._authenticator.identify(request)
         body = await bodies.read(request, _order_list)
-        reply = await self.submit(identity, body, Source.REST)
+        reply = await self._submit(request, identity, body)
         status = 200 if reply.outcome == DUPLICATE else 201
         return browser.reply(browser.encoded(reply), status)
 
@@ -131,7 +154,7 @@ class Orders:
             stop_price=body.stop_price,
             durability=body.durability,
         )
-        return browser.reply(browser.encoded(await self.submit(identity, command, Source.REST)))
+        return browser.reply(browser.encoded(await self._submit(request, identity, command)))
 
     async def cancel(self, request: Request) -> Response:
         """DELETE /api/orders/{order_id}"""
@@ -139,16 +162,38 @@ class Orders:
         order_id = path_order_id(request)
         account, _ = await self._owner(identity, order_id)
         command = Cancel(account=account, order_id=order_id)
-        return browser.reply(browser.encoded(await self.submit(identity, command, Source.REST)))
+        return browser.reply(browser.encoded(await self._submit(request, identity, command)))
 
     async def cancel_all(self, request: Request) -> Response:
-        """DELETE /api/orders?account=&symbol=&side="""
+        """DELETE /api/orders?account=&symbol=&side=: 207 with each order's own result."""
         identity = self._authenticator.identify(request)
         values = bodies.parameters(request, "account", "symbol", "side")
         account = auth.trading_account(identity, values.get("account"))
-        command = CancelAll(account=account, symbol=values.get("symbol"), side=values.get("side"))
+        rest = CancelAll(account=account, symbol=values.get("symbol"), side=values.get("side"))
+        known = [
+            order
+            for order in self._hub.state.working([account])[-MOST_RESULTS:]
+            if (rest.symbol is None or order.symbol == rest.symbol) and (rest.side is None or order.side == rest.side)
+        ]
+        # What is known here gets a reply each; what is not yet goes with the last command.
+        commands = [Cancel(account=account, symbol=order.symbol, order_id=order.order_id) for order in known]
+        *replies, last = await self._exchange.submit_all([*commands, rest], identity.actor, Source.REST)
+        if last.outcome == REJECTED:
+            raise refusal_of(rest, account, last)
+        for command, reply in zip(commands, replies, strict=True):
+            self._remember(command, account, reply, Source.REST)
+        if last.affected:
+            await self.settled([account], last.seq, rest.symbol, rest.side)
+        seen_of(request.scope).seq = last.seq
+        results = [canceled(order, reply) for order, reply in zip(known, replies, strict=True)]
+        affected = sum(result.status == 200 for result in results) + (last.affected or 0)
+        answer = BulkCancel(account=account, affected=affected, seq=last.seq, orders=results)
+        return browser.reply(browser.encoded(answer), 207)
+
+    async def _submit(self, request: Request, identity: Identity, command: OrderCommand) -> OrderReply:
         reply = await self.submit(identity, command, Source.REST)
-        return browser.reply(browser.encoded({"account": account, "affected": reply.affected or 0, "seq": reply.seq}))
+        seen_of(request.scope).seq = reply.seq
+        return reply
 
     async def _owner(self, identity: Identity, order_id: str) -> tuple[str, str | None]:
         """The account and symbol of an order that the user may trade. Raises `Problem` 403 or 404."""
@@ -230,6 +275,19 @@ class Orders:
             ):
                 return
             await self._hub.change(end - time.monotonic())
+
+
+def canceled(order: Order, reply: Reply) -> CancelResult:
+    problem = None if reply.outcome != REJECTED else rejected(reply.reason, reply.field, reply.text)
+    return CancelResult(
+        order_id=order.order_id,
+        client_order_id=order.client_order_id,
+        symbol=order.symbol,
+        status=200 if problem is None else problem.status,
+        order_status=reply.order_status,
+        reason=reply.reason,
+        text=reply.text,
+    )
 
 
 def refusal_of(command: OrderCommand, account: str, reply: Reply) -> Problem:

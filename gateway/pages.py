@@ -1,4 +1,4 @@
-"""The web page's files, and the headers that keep a browser safe on every answer."""
+"""The web page's files."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import mimetypes
 from pathlib import Path
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from gateway.problems import not_found
@@ -19,42 +18,6 @@ NOT_BUILT: Final = "The web page has not been built yet; the API is at /api. `ma
 FOREVER: Final = "public, max-age=31536000, immutable"
 """Of files whose name holds a hash of what is in them."""
 ASK_AGAIN: Final = "no-cache"
-TLS_ONLY: Final = "max-age=31536000"
-"""Browsers that have seen the page over TLS once never ask for it without."""
-
-SECURITY: Final = {
-    "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        "connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
-
-
-class SecurityHeaders:
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        async def secured_send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY.items():
-                    headers.setdefault(name, value)
-                if scope["scheme"] == "https":
-                    headers.setdefault("Strict-Transport-Security", TLS_ONLY)
-            await send(message)
-
-        await self.app(scope, receive, secured_send)
 
 
 class Page:

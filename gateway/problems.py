@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from engine.refusal import Refusal
 from engine.words import REASONS, Reason
+from gateway.requests import seen_of
 
 log = logging.getLogger(__name__)
 
@@ -96,14 +97,20 @@ def not_found(what: str, field: str | None = None, reason: str = "not_found") ->
 # ------------------------------------------------------------------------------------------- Starlette's handlers
 
 
+def _noted(request: Request, problem: Problem) -> Response:
+    seen = seen_of(request.scope)
+    seen.reason, seen.seq = problem.reason, problem.extensions.get("seq")
+    return problem.response()
+
+
 async def on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return error.response()
+    return _noted(request, error)
 
 
 async def on_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    return refused(error).response()
+    return _noted(request, refused(error))
 
 
 async def on_http(request: Request, error: Exception) -> Response:
@@ -115,7 +122,7 @@ async def on_http(request: Request, error: Exception) -> Response:
         detail = f"nothing is at {request.url.path}"
     elif error.status_code == 405:
         detail = f"{request.url.path} does not take {request.method}"
-    return Problem(error.status_code, reason, detail, headers=dict(error.headers or {})).response()
+    return _noted(request, Problem(error.status_code, reason, detail, headers=dict(error.headers or {})))
 
 
 async def on_failure(request: Request, error: Exception) -> Response:

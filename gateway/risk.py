@@ -20,6 +20,7 @@ from gateway.exchange import Exchange
 from gateway.hub import Hub
 from gateway.orders import SETTLE_S, Orders
 from gateway.problems import Problem, not_found, rejected
+from gateway.requests import seen_of
 from gateway.subscription import not_loaded
 
 SHOWN: Final = (
@@ -79,6 +80,7 @@ class Risk:
             raise may_not_administer(identity, "set limits")
         account = body.account or auth.first_account(identity)
         reply = await self._carry_out(identity, Limits(**{**asdict(body), "account": account}), account)
+        seen_of(request.scope).seq = reply.seq
         end = time.monotonic() + SETTLE_S
         while self._hub.live and (left := end - time.monotonic()) > 0:
             known = self._hub.state.accounts.get(account)
@@ -102,6 +104,7 @@ class Risk:
             raise may_not_administer(identity, "switch off every account")
         kill = Kill(account=account, active=body.active, text=f"by {identity.actor}")
         reply = await self._carry_out(identity, kill, account)
+        seen_of(request.scope).seq = reply.seq
         affected = reply.affected or 0
         if affected:
             await self._orders.settled(None if account is None else [account], reply.seq)

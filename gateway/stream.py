@@ -15,12 +15,14 @@ from starlette.types import Receive, Scope, Send
 from gateway import auth, bodies, channels
 from gateway.auth import Authenticator
 from gateway.metrics import Metrics
+from gateway.problems import unavailable
 from gateway.server import abort_of
 from gateway.subscriber import Message
 from gateway.subscription import TOKEN_EXPIRED, TOKEN_REVOKED, Subscription
 
 log = logging.getLogger(__name__)
 
+MOST_STREAMS: Final = 10_000
 CHUNK_BYTES: Final = 64 * 1024
 """About how much of a long batch is sent at once."""
 STALLED_S: Final = 10.0
@@ -56,6 +58,7 @@ class Stream:
         self._authenticator = authenticator
         self._metrics = metrics
         self._subscribe = subscribe
+        self._open = 0
 
     async def open(self, request: Request) -> EventStream:
         """GET /api/stream?topics=orders,book:AAPL"""
@@ -63,6 +66,8 @@ class Stream:
         values = bodies.parameters(request, "topics")
         wanted = channels.parse(values.get("topics", "").split(","))
         last_event_id = request.headers.get("last-event-id")
+        if self._open >= MOST_STREAMS:
+            raise unavailable("stream", f"{MOST_STREAMS} streams are open already")
         subscription = self._subscribe(wanted, auth.visible(identity), last_event_id)
         try:
             await subscription.open()
@@ -71,7 +76,13 @@ class Stream:
             subscription.close()
             raise
         unwatch = self._authenticator.watch(identity, lambda: subscription.end(TOKEN_REVOKED))
-        return EventStream(subscription, self._metrics, unwatch)
+        self._open += 1
+
+        def closed() -> None:
+            unwatch()
+            self._open -= 1
+
+        return EventStream(subscription, self._metrics, closed)
 
 
 class EventStream(EventSourceResponse):

@@ -12,6 +12,7 @@ MOST_BUCKETS: Final = 50_000
 class Allowance(NamedTuple):
     allowed: bool
     limit: int
+    per_second: float
     remaining: int
     reset_s: float
     """Until the bucket is full again."""
@@ -52,4 +53,6 @@ class Buckets:
 
     def _told(self, level: float, allowed: bool) -> Allowance:
         wait_s = 0.0 if level >= 1 else (1 - level) / self.per_second
-        return Allowance(allowed, self.burst, int(level), (self.burst - level) / self.per_second, wait_s)
+        return Allowance(
+            allowed, self.burst, self.per_second, int(level), (self.burst - level) / self.per_second, wait_s
+        )

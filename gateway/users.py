@@ -21,6 +21,7 @@ from gateway.exchange import Exchange
 from gateway.keys import refuse_key
 from gateway.passwords import Passwords
 from gateway.problems import Problem, not_found, rejected, unauthorized
+from gateway.requests import seen_of
 from gateway.risk import may_not_administer
 
 ROLES: Final = ("viewer", "trader", "risk", "admin")
@@ -186,26 +187,34 @@ class Users:
         if await self._exchange.has_account(body.account):
             raise Problem(409, "duplicate_account", f"{body.account} is an account already", field="account")
         command = DefineAccount(**msgspec.structs.asdict(body))
-        return await self._carry_out(identity, command, body.account, 201)
+        return await self._carry_out(request, identity, command, body.account, 201)
 
     async def deposit(self, request: Request) -> Response:
         """POST /api/accounts/{account}/deposits"""
         identity = self._administrator(request)
         body = await bodies.read(request, _deposit)
         account = _path_account(request)
-        return await self._carry_out(identity, Deposit(account=account, amount=body.amount), account, 201)
+        return await self._carry_out(request, identity, Deposit(account=account, amount=body.amount), account, 201)
 
     async def fees(self, request: Request) -> Response:
         """PUT /api/accounts/{account}/fees"""
         identity = self._administrator(request)
         body = await bodies.read(request, _fees)
         account = _path_account(request)
-        return await self._carry_out(identity, Fees(account=account, **msgspec.structs.asdict(body)), account, 200)
+        return await self._carry_out(
+            request, identity, Fees(account=account, **msgspec.structs.asdict(body)), account, 200
+        )
 
     async def _carry_out(
-        self, identity: Identity, command: DefineAccount | Deposit | Fees, account: str, status: int
+        self,
+        request: Request,
+        identity: Identity,
+        command: DefineAccount | Deposit | Fees,
+        account: str,
+        status: int,
     ) -> Response:
         reply: Reply = await self._exchange.administer(command, identity.actor)
+        seen_of(request.scope).seq = reply.seq
         if reply.outcome == Outcome.REJECTED.wire:
             raise rejected(reply.reason, reply.field, reply.text, account=account)
         return browser.reply(browser.encoded({"account": account, "seq": reply.seq}), status)

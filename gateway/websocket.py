@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -21,7 +22,9 @@ from engine.refusal import Refusal
 from engine.tokens import Identity
 from engine.words import Reason, Source
 from gateway import auth, browser, channels
+from gateway.audit import AuditTrail
 from gateway.auth import Authenticator
+from gateway.limits import RequestLimits
 from gateway.metrics import Metrics
 from gateway.orders import Orders
 from gateway.problems import Problem, refused, unauthorized
@@ -69,7 +72,11 @@ class Sockets:
         orders: Orders,
         metrics: Metrics,
         subscribe: Callable[..., Subscription],
+        limits: RequestLimits,
+        trail: AuditTrail,
     ) -> None:
+        self.limits = limits
+        self.trail = trail
         self.authenticator = authenticator
         self.orders = orders
         self.metrics = metrics
@@ -181,12 +188,31 @@ class Connection:
             elif request is not None:
                 raise Refusal(Reason.INVALID_FIELD, "type", "the session has logged in already")
             else:
-                reply = await self._sockets.orders.submit(identity, reading.parse(data), Source.WEBSOCKET)
-                await self._send("reply", browser.encoded(reply))
+                await self._command(identity, kind, data)
         except Refusal as refusal:
             await self._refuse(refused(refusal))
         except Problem as problem:
             await self._refuse(problem)
+
+    async def _command(self, identity: Identity, kind: str, data: bytes) -> None:
+        """Raises `Problem` where it is refused; the audit trail has it either way."""
+        status, reason, seq = 200, None, 0
+        try:
+            self._sockets.limits.take_order(identity)
+            reply = await self._sockets.orders.submit(identity, reading.parse(data), Source.WEBSOCKET)
+            seq = reply.seq
+        except Refusal as refusal:
+            problem = refused(refusal)
+            status, reason = problem.status, problem.reason
+            raise
+        except Problem as problem:
+            status, reason, seq = problem.status, problem.reason, problem.extensions.get("seq", 0)
+            raise
+        finally:
+            client = self._websocket.client
+            address, content = client.host if client else "", hashlib.sha256(data).hexdigest()
+            self._sockets.trail.command(identity, address, kind[:32], content, status, reason, seq)
+        await self._send("reply", browser.encoded(reply))
 
     async def _subscribe(self, identity: Identity, request: Subscribe) -> None:
         wanted = channels.parse(request.topics)

@@ -238,4 +238,14 @@ def revoke_key(key_id: str) -> None:
     click.echo(f"key {key_id} ended")
 
 
-COMMANDS: Final = (user, key)
+@click.command()
+def curve() -> None:
+    """Make a CURVE key for HFT_ZEROMQ_KEY, and the address that clients then use."""
+    import zmq
+
+    public, secret = (part.decode() for part in zmq.curve_keypair())
+    click.echo(f"HFT_ZEROMQ_KEY={secret}")
+    click.echo(f"clients: tcp://HOST:{load().zeromq_port}|{public}")
+
+
+COMMANDS: Final = (user, key, curve)

@@ -33,6 +33,11 @@ class Folders:
         return self.var / "streams"
 
     @property
+    def audit(self) -> Path:
+        """What the topic `audit` does not have yet, one file for each gateway."""
+        return self.var / "audit"
+
+    @property
     def logs(self) -> Path:
         return self.var / "logs"
 

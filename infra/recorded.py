@@ -148,7 +148,8 @@ def _with_progress(what: str, work: Callable[[Callable[[int, int], None]], T]) -
     show_default=True,
     help="Seconds to wait at most until the topics stand still.",
 )
-def audit(from_topics: bool, settle: float) -> None:
+@click.option("--chain", is_flag=True, help="Instead: whether the hash chains of the topic `audit` hold.")
+def audit(from_topics: bool, settle: float, chain: bool) -> None:
     """Recompute every position and P&L from `fills`, `trades` and `books`, and compare them with the published ones and
     with the engine's own positions."""
     from confluent_kafka import KafkaException
@@ -162,6 +163,8 @@ def audit(from_topics: bool, settle: float) -> None:
 
     settings = load()
     bootstrap, address = settings.bootstrap, settings.zeromq
+    if chain:
+        _audit_chains(bootstrap)
 
     def ask_engine() -> Positions:
         return engine_positions.ask(address, jwt_secret(settings.jwt_secret, folders(settings.var).secrets))
@@ -181,3 +184,22 @@ def audit(from_topics: bool, settle: float) -> None:
         ) from None
     click.echo(result.report())
     sys.exit(0 if result.ok else 1)
+
+
+def _audit_chains(bootstrap: str) -> None:
+    from confluent_kafka import KafkaException
+
+    from engine.topics import AUDIT
+    from streams import audit_chain
+    from streams.consumer import log_bounds, read_to_end
+
+    partition = (AUDIT.name, 0)
+    try:
+        low, _ = log_bounds(bootstrap, [AUDIT.name])[partition]
+        batches = read_to_end(bootstrap, {partition: low}, name="hft-audit")
+        records = ((message.offset() or 0, message.value() or b"") for batch in batches for message in batch)
+        verdict = audit_chain.verify(records, whole=low == 0)
+    except KafkaException as error:
+        raise OperatorError(f"Kafka at {bootstrap} cannot be read: {error.args[0].str()}") from None
+    click.echo(verdict.report())
+    sys.exit(0 if verdict.ok else 1)

@@ -104,6 +104,23 @@ class Settings(BaseSettings):
     demo_password: str = Field("demo", description="Password of the demo user that `hft up` creates; empty: no demo.")
     token_minutes: int = Field(15, ge=1, description="How long an access token is valid; a refresh gives the next.")
     session_hours: int = Field(168, ge=1, description="How long after its last refresh a login can be gone on with.")
+    gateway_name: str = Field(
+        "gateway",
+        pattern=r"^[a-z0-9-]{1,32}$",
+        description="Name of this gateway among several: the writer of its audit chain.",
+    )
+    orders_per_second: int = Field(1000, ge=1, description="Orders and their changes that one user may send.")
+    requests_per_second: int = Field(100, ge=1, description="Requests of one user on each other route.")
+    zeromq_key: str = Field(
+        "",
+        pattern=r"^$|^[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}$",
+        description="Secret CURVE key (`hft curve` makes one): the command socket is encrypted; empty: it is not.",
+    )
+    orders_topic: Literal["open", "signed"] = Field(
+        "open",
+        description="Whom the topic `orders` trusts: `open`, whoever the broker lets write, for every account; "
+        "`signed`, records with a token in the header `token`, for its accounts.",
+    )
     cors_origins: str = Field(
         "", description="Origins of pages elsewhere that may use the API, as in https://a.example,https://b.example."
     )
@@ -146,8 +163,15 @@ class Settings(BaseSettings):
 
     @property
     def zeromq(self) -> str:
-        """Where clients find the engine."""
-        return self.engine_address or f"tcp://{self.near}:{self.zeromq_port}"
+        """Where clients find the engine, with its public key where it takes encrypted connections only."""
+        if self.engine_address:
+            return self.engine_address
+        address = f"tcp://{self.near}:{self.zeromq_port}"
+        if not self.zeromq_key:
+            return address
+        from zmq import curve_public  # few settings need it, and every command reads settings
+
+        return f"{address}|{curve_public(self.zeromq_key.encode()).decode()}"
 
     @property
     def gateway(self) -> str:

@@ -103,6 +103,19 @@ class Outbox:
             self._raise_failure()
         self._raise_failure()
 
+    def waiting(self) -> int:
+        """Records that Kafka has not acknowledged yet.
+
+        Raises:
+            Undeliverable: a record was refused for good.
+        """
+        self._raise_failure()
+        return len(self._producer)
+
+    def flush(self, limit_s: float) -> None:
+        """Waits up to `limit_s` for what is queued."""
+        self._producer.flush(limit_s)
+
     def close(self, limit_s: float = 1.0) -> None:
         """Waits up to `limit_s` for what is queued, and drops the rest."""
         self._producer.flush(limit_s)

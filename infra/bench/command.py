@@ -169,3 +169,35 @@ def backtest(bars: int, operations: int, seed: int, marketdata: Path, folder: Pa
     from infra.bench.backtest import run
 
     show(run(bars, marketdata, folder, operations, seed, say), file)
+
+
+@bench.command("gateway")
+@click.option("--seconds", type=click.FloatRange(min=0.5, max=30), default=3.0, show_default=True, help="Of each run.")
+@click.option(
+    "--pairs", type=click.IntRange(min=1, max=20), default=3, show_default=True, help="Runs, ours and the other's."
+)
+@click.option("--connections", type=click.IntRange(min=1, max=256), default=16, show_default=True)
+@click.option(
+    "--rate", type=click.IntRange(min=1), default=500, show_default=True, help="Orders a second, of the second part."
+)
+@with_json
+def gateway(seconds: float, pairs: int, connections: int, rate: int, file: Path | None) -> None:
+    """Orders over REST beside a bare Starlette route, and from an order to its event in the stream."""
+    from infra.bench.gateway import run
+
+    show(run(seconds, pairs, connections, rate, say), file)
+
+
+@bench.command("sse")
+@click.option("--clients", type=click.IntRange(min=2), default=1000, show_default=True)
+@click.option("--stalled", type=click.IntRange(min=1), default=100, show_default=True, help="Of them, reading nothing.")
+@click.option(
+    "--rate", type=click.IntRange(min=1), default=10, show_default=True, help="Events a second for each client."
+)
+@click.option("--seconds", type=click.FloatRange(min=1, max=60), default=10.0, show_default=True, help="Of each run.")
+@with_json
+def sse(clients: int, stalled: int, rate: int, seconds: float, file: Path | None) -> None:
+    """From a fill to every client's event, with none stalled and with some."""
+    from infra.bench.sse import run
+
+    show(run(clients, stalled, rate, seconds, say), file)

@@ -96,20 +96,32 @@ def _start_postgres(settings: Settings, where: Folders, stack: ExitStack) -> Non
     server.wait_ready()
 
 
+def _start_redis(settings: Settings, where: Folders, stack: ExitStack) -> None:
+    from infra import redis
+
+    server = Process(redis.program(where.redis, settings.redis_port, log_file=where.log("redis")))
+    stack.callback(server.stop)
+    server.wait_ready()
+
+
 @contextmanager
-def sandbox(*, kafka: bool, postgres: bool = False) -> Iterator[Sandbox]:
-    """`kafka`, `postgres`: whether one is started; Kafka with the system's topics, Postgres without tables."""
+def sandbox(*, kafka: bool, postgres: bool = False, redis: bool = False, **changes: object) -> Iterator[Sandbox]:
+    """`kafka`, `postgres`, `redis`: whether one is started; Kafka with the system's topics, Postgres without tables.
+    `changes` are settings."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hft-bench-")))
-        ports = free_ports(4, pairs=True)
+        ports = free_ports(6, pairs=True)
         settings = load(
             var=folder,
             zeromq_port=ports[0],
             market_data_port=ports[1],
             kafka_port=ports[2],
             postgres_port=ports[3],
+            redis_port=ports[4],
+            gateway_port=ports[5],
             kafka_bootstrap="" if kafka else NO_KAFKA,
             jwt_secret=secrets.token_hex(32),
+            **changes,
         )
         where = Folders(folder)
         for needed in (where.logs, where.run, where.secrets):
@@ -118,4 +130,6 @@ def sandbox(*, kafka: bool, postgres: bool = False) -> Iterator[Sandbox]:
             _start_kafka(settings, where, stack)
         if postgres:
             _start_postgres(settings, where, stack)
+        if redis:
+            _start_redis(settings, where, stack)
         yield Sandbox(settings, where, f"ipc://{folder / 'engine.ipc'}", stack)

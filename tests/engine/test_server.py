@@ -282,7 +282,8 @@ class Topic:
     def poll(self) -> Arrived:
         first, self._next = self._next, min(self._next + self._size, len(self._values))
         found = self._values[first : self._next]
-        return Arrived(found, [None] * len(found), [0] * len(found), list(range(first, self._next)))
+        none: list[bytes | None] = [None] * len(found)
+        return Arrived(found, none, [0] * len(found), list(range(first, self._next)), none)
 
     def rewind(self, next_offsets: dict[int, int]) -> None:
         self._next = next_offsets.get(0, 0)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine import tokens
+from engine.known_tokens import KnownTokens
 from engine.tokens import EVERY_ACCOUNT, ROLES, Identity, InvalidToken
 
 SECRET = "a secret of the tests, longer than thirty-two bytes"
@@ -195,3 +196,13 @@ def test_what_an_identity_may_do() -> None:
     assert {role for role in ROLES if not Identity("x", role, ()).may_trade} == {"viewer", "risk"}
     assert {role for role in ROLES if Identity("x", role, ()).may_control_risk} == {"risk", "admin", "service"}
     assert {role for role in ROLES if Identity("x", role, ()).may_administer} == {"admin", "service"}
+
+
+def test_a_known_token_expires_all_the_same() -> None:
+    known = KnownTokens(SECRET, remembered=2)
+    made = [tokens.issue(SECRET, Identity("ann", "trader", ("ann",)), now_s=now(), lifetime_s=60) for _ in range(4)]
+    assert [known.verify(token, now()).actor for token in (*made, *made)] == ["ann"] * 8
+    with pytest.raises(InvalidToken, match="expired"):
+        known.verify(made[3], now() + 60)
+    with pytest.raises(InvalidToken):
+        known.verify(made[3][:-2] + "xx", now())

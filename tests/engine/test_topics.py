@@ -14,7 +14,7 @@ from engine.topics import TOPICS, Topic
 
 EXPECTED = (
     *("orders", "commands", "order-events", "fills", "trades", "books", "positions", "pnl", "candles"),
-    *("instruments", "accounts", "corporate-actions", "ledger-state", "state-hashes", "dead-letters"),
+    *("instruments", "accounts", "corporate-actions", "ledger-state", "state-hashes", "audit", "dead-letters"),
 )
 
 

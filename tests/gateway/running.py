@@ -53,6 +53,9 @@ class Running:
             "token_minutes": 10,
             "session_hours": 1,
             "page": Path("/nonexistent"),
+            "audit_folder": system.settings.var / "audit",
+            "name": f"test-{self.port}",
+            "requests_per_second": 10_000,
             **changes,
         }
         self._app = create(Options(**arguments))

@@ -9,15 +9,26 @@ from starlette.routing import Route
 
 from gateway import bodies, channels, stream, subscriber, subscription
 from gateway.app import Gateway
+from gateway.operations import OPERATIONS
 from gateway.options import Options
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 
 
-def test_every_route_is_described_and_no_other() -> None:
+def test_every_route_is_described_and_no_other(tmp_path: Path) -> None:
     nowhere = "127.0.0.1:1"
     gateway = Gateway(
-        Options(f"tcp://{nowhere}", nowhere, f"postgresql://{nowhere}/x", f"redis://{nowhere}", "x" * 40, Path(), 1, 1)
+        Options(
+            f"tcp://{nowhere}",
+            nowhere,
+            f"postgresql://{nowhere}/x",
+            f"redis://{nowhere}",
+            "x" * 40,
+            Path(),
+            1,
+            1,
+            tmp_path,
+        )
     )
     there = set()
     for route in gateway.routes():
@@ -26,6 +37,8 @@ def test_every_route_is_described_and_no_other() -> None:
         there |= {f"{method} {path}" for method in methods - {"HEAD"}}
     described = re.findall(r"^\| `((?:GET|POST|PUT|PATCH|DELETE) [^`]+)` \|", PAGE.read_text(), re.MULTILINE)
     assert sorted(described) == sorted(there)
+    # /ws is no HTTP, and the OpenAPI document has no word for it.
+    assert sorted(f"{one.method} {one.path}" for one in OPERATIONS) == sorted(there - {"GET /ws"})
 
 
 def test_numbers_and_names_are_those_of_the_code() -> None:

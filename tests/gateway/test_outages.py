@@ -257,3 +257,46 @@ def test_a_kafka_that_comes_back_is_read_on_where_it_was_left(
         seen = events.until(lambda event: event.data["status"] == "canceled")
         assert [event.data["order_id"] for event in seen] == [*placed, placed[1]]
     eventually(lambda: gateway.get("/readyz").status_code == 200, limit_s=120)
+
+
+def logged_out(gateway: Running, account: str) -> str:
+    """A token that was just revoked through this gateway."""
+    token = gateway.token(account, session=f"login-{time.time_ns()}")
+    ended = httpx.post(f"{gateway.url}/api/logout", headers={"Authorization": f"Bearer {token}"})
+    assert ended.status_code == 200, ended.text
+    return token
+
+
+def status_of(gateway: Running, token: str) -> int:
+    return httpx.get(f"{gateway.url}/api/account", headers={"Authorization": f"Bearer {token}"}).status_code
+
+
+def test_with_one_store_away_a_revoked_token_stays_out(
+    system: System, gateway: Running, no_postgres: Running, account: str, symbol: str
+) -> None:
+    """Each way round: revoked by one that has only Redis, or only Postgres, and tried at the others."""
+    with running(system, redis_url=f"redis://{nowhere()}/0") as no_redis:
+        eventually(lambda: no_redis.gateway.exchange.connected)
+        for one in (no_postgres, no_redis):
+            token = logged_out(one, account)
+            assert status_of(one, token) == 401
+            eventually(lambda token=token: status_of(gateway, token) == 401)  # type: ignore[misc]
+            with one.client(account) as trader:
+                assert place(trader, symbol)["outcome"] == "accepted"
+        first = logged_out(gateway, account)
+        eventually(lambda: status_of(no_postgres, first) == status_of(no_redis, first) == 401)
+        # What Redis alone was told, Postgres learns from the gateway that has both.
+        told = logged_out(no_postgres, account)
+        eventually(lambda: status_of(no_redis, told) == 401)
+
+
+def test_with_both_away_nobody_is_let_in(system: System, account: str, symbol: str) -> None:
+    dsn, redis_url = f"postgresql://postgres@{nowhere()}/hft", f"redis://{nowhere()}/0"
+    with running(system, dsn=dsn, redis_url=redis_url) as blind, blind.client(account) as trader:
+        eventually(lambda: blind.gateway.exchange.connected)
+        order = {"symbol": symbol, "side": "buy", "quantity": 1, "limit_price": 10}
+        for refused in (trader.post("/api/order", json=order), trader.get("/api/orders")):
+            assert_unavailable(refused, "authorization")
+        login = httpx.post(f"{blind.url}/api/login", json={"username": "demo", "password": "demo"})
+        assert login.status_code == 503
+        assert healthy(blind) == {"engine": True, "kafka": True, "postgres": False, "redis": False}

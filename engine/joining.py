@@ -1,0 +1,62 @@
+"""Commands that several callers send in the same moment, in one frame: the way there and back costs as much for one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Group = list[tuple[NDArray[Any], asyncio.Future[NDArray[Any]]]]
+
+
+class Joining:
+    """What is submitted before the event loop turns to anything else goes together, in that order. Commands that wait
+    for different levels of durability do not wait for each other's."""
+
+    def __init__(self, send: Callable[[NDArray[Any]], Awaitable[NDArray[Any]]]) -> None:
+        """`send` sends COMMAND records in one frame and returns one REPLY record each."""
+        self._send = send
+        self._groups: dict[int, Group] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+
+    async def submit(self, records: NDArray[Any]) -> NDArray[Any]:
+        """The replies to these records, which stay next to each other. Raises what `send` raises."""
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[NDArray[Any]] = loop.create_future()
+        level = int(records["durability"].max())
+        group = self._groups.setdefault(level, [])
+        group.append((records, answered))
+        if len(group) == 1:
+            loop.call_soon(self._start, level)
+        return await answered
+
+    def _start(self, level: int) -> None:
+        task = asyncio.get_running_loop().create_task(self._answer(self._groups.pop(level)))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _answer(self, group: Group) -> None:
+        try:
+            received = await self._send(np.concatenate([records for records, _ in group]))
+        except asyncio.CancelledError:
+            for _, answered in group:
+                answered.cancel()
+            raise
+        except Exception as error:
+            for _, answered in group:
+                if not answered.done():
+                    answered.set_exception(error)
+            return
+        start = 0
+        for records, answered in group:
+            if not answered.done():
+                answered.set_result(received[start : start + len(records)])
+            start += len(records)
+
+    def close(self) -> None:
+        """What has not been answered never will be."""
+        for task in self._sending:
+            task.cancel()

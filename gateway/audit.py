@@ -1,0 +1,233 @@
+"""Who did what from where: each request that changes something becomes a link of this gateway's chain in `audit`.
+
+A link is first appended to a file, whole, then sent; after a restart the file says how the chain goes on, and the topic
+how much of it has arrived. So an end of Kafka, or of the process, neither loses a link nor writes one twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from confluent_kafka import KafkaException
+from starlette.types import Scope
+
+from engine import topics
+from engine.messages import AuditLink, as_json
+from engine.tokens import Identity
+from gateway.requests import Seen
+from streams.audit_chain import GENESIS, linked
+from streams.consumer import log_bounds, read_to_end
+from streams.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+LONGEST_FILE: Final = 8 << 20
+"""Bytes after which the file is begun again with what Kafka does not have yet."""
+AGAIN_S: Final = 0.5
+LONGEST_TEXT: Final = 200
+TAIL: Final = 20_000
+"""Records of the topic looked through for our last one, before all of them are."""
+
+_link: Final = msgspec.json.Decoder(AuditLink)
+
+
+class ChainFile:
+    """Links, one on each line; a torn last line, of a process that was killed, is no link."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.links = self._read()
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._size = 0
+        for link in self.links:
+            self.append(link)
+
+    def _read(self) -> list[AuditLink]:
+        try:
+            lines = self._path.read_bytes().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return []
+        return [_link.decode(line) for line in lines]
+
+    def append(self, link: AuditLink) -> None:
+        self._size += os.write(self._file, as_json(link) + b"\n")
+
+    def begin_again(self, links: list[AuditLink]) -> None:
+        """Keeps these only."""
+        new = self._path.with_suffix(".new")
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(b"".join(as_json(link) + b"\n" for link in links))
+        new.replace(self._path)
+        os.close(self._file)
+        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
+        self._size = self._path.stat().st_size
+
+    @property
+    def is_long(self) -> bool:
+        return self._size > LONGEST_FILE
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+class AuditTrail:
+    """One writer's chain. `request` and `command` add to it; a thread of its own sends what was added."""
+
+    def __init__(self, bootstrap: str, folder: Path, writer: str) -> None:
+        self._bootstrap = bootstrap
+        self._writer = writer
+        self._file = ChainFile(folder / f"audit-{writer}.jsonl")
+        self._head = self._file.links[-1] if self._file.links else None
+        self._unsent: deque[AuditLink] = deque(self._file.links)
+        self._early: list[dict[str, Any]] | None = None if self._head else []
+        """What was added before it was known how the chain goes on, of which only the topic could tell."""
+        self._lock = threading.Lock()
+        self._added = threading.Event()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    async def stop(self) -> None:
+        self._stopped.set()
+        self._added.set()
+        await asyncio.to_thread(self._thread.join, 2.0)
+        self._file.close()
+
+    # -------------------------------------------------------------------------------------------------- adding
+
+    def request(self, scope: Scope, seen: Seen, action: str, status: int) -> None:
+        """A request that has been answered."""
+        client = scope.get("client")
+        self._add(
+            actor=seen.identity.actor if seen.identity else seen.actor,
+            session=seen.identity.session if seen.identity else "",
+            address=client[0] if client else "",
+            source="rest",
+            action=action,
+            target=scope["path"],
+            status=status,
+            reason=seen.reason,
+            seq=seen.seq,
+            content=seen.body.hexdigest(),
+        )
+
+    def command(
+        self, identity: Identity, address: str, action: str, content: str, status: int, reason: str | None, seq: int
+    ) -> None:
+        """A command that came over a WebSocket."""
+        self._add(
+            actor=identity.actor,
+            session=identity.session,
+            address=address,
+            source="websocket",
+            action=action,
+            target="/ws",
+            status=status,
+            reason=reason,
+            seq=seq or None,
+            content=content,
+        )
+
+    def _add(self, **fields: Any) -> None:
+        for name in ("actor", "target"):
+            fields[name] = fields[name][:LONGEST_TEXT]
+        fields["ts_ns"] = time.time_ns()
+        with self._lock:
+            if self._early is None:
+                self._append(fields)
+            else:
+                self._early.append(fields)
+        self._added.set()
+
+    def _append(self, fields: dict[str, Any]) -> None:
+        number = 1 if self._head is None else self._head.number + 1
+        previous = GENESIS if self._head is None else self._head.hash
+        link = linked(writer=self._writer, number=number, previous=previous, **fields)
+        self._file.append(link)
+        self._head = link
+        self._unsent.append(link)
+
+    # ------------------------------------------------------------------------------------------------- sending
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._begin()
+                self._follow()
+            except KafkaException:
+                self._stopped.wait(AGAIN_S)
+            except Exception:
+                log.exception("the audit trail cannot be sent; it is kept, and tried again")
+                self._stopped.wait(10 * AGAIN_S)
+
+    def _follow(self) -> None:
+        outbox = Outbox(self._bootstrap, f"audit-{self._writer}")
+        try:
+            while not self._stopped.is_set():
+                self._send(outbox)
+                self._added.wait()
+                self._added.clear()
+            self._send(outbox)
+        finally:
+            outbox.close()
+
+    def _begin(self) -> None:
+        """Drops what has arrived before, and goes on from the topic where the file is gone."""
+        arrived = self._last_arrived()
+        with self._lock:
+            while self._unsent and arrived is not None and self._unsent[0].number <= arrived.number:
+                self._unsent.popleft()
+            if self._early is not None:
+                self._head = arrived
+                early, self._early = self._early, None
+                for fields in early:
+                    self._append(fields)
+
+    def _last_arrived(self) -> AuditLink | None:
+        bounds = log_bounds(self._bootstrap, [topics.AUDIT.name])
+        partition = (topics.AUDIT.name, 0)
+        low, high = bounds[partition]
+        for start in (max(low, high - TAIL), low):
+            found = None
+            for batch in read_to_end(self._bootstrap, {partition: start}, name=f"audit-{self._writer}"):
+                for message in batch:
+                    if message.key() == self._writer.encode():
+                        with contextlib.suppress(msgspec.MsgspecError):
+                            found = _link.decode(message.value() or b"")
+            if found is not None or start == low:
+                return found
+        return None
+
+    def _send(self, outbox: Outbox) -> None:
+        """Everything that was added, and Kafka's word for it."""
+        with self._lock:
+            links = list(self._unsent)
+        for link in links:
+            outbox.send(topics.AUDIT.name, self._writer, as_json(link))
+        if not links or not self._wait(outbox):
+            return
+        with self._lock:
+            for _ in links:
+                self._unsent.popleft()
+            if self._file.is_long and self._head is not None:
+                self._file.begin_again(list(self._unsent) or [self._head])
+
+    def _wait(self, outbox: Outbox) -> bool:
+        """Until Kafka has all; whether it has. What it has not when we stop is sent after the next start."""
+        while outbox.waiting():
+            if self._stopped.is_set():
+                outbox.flush(1.0)
+                return not outbox.waiting()
+            outbox.flush(AGAIN_S)
+        return True

@@ -1,0 +1,103 @@
+"""Around every HTTP request: how many may be under way, what each answer's head carries, how long it took, and, of
+those that change something, who did it."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.audit import AuditTrail
+from gateway.metrics import METHODS, UNKNOWN_ROUTE, Metrics
+from gateway.problems import RETRY_AFTER_S, Problem
+from gateway.requests import Seen, seen_of
+
+MOST_UNDER_WAY: Final = 512
+"""Requests that may wait for their answers; streams do not count, once they have begun."""
+CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+TLS_ONLY: Final = (b"strict-transport-security", b"max-age=31536000")
+"""Browsers that have seen the page over TLS once never ask for it without."""
+SECURITY: Final = {
+    "content-security-policy": (
+        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+HEADS: Final = tuple((name.encode(), value.encode()) for name, value in SECURITY.items())
+
+
+class Edge:
+    def __init__(self, app: ASGIApp, metrics: Metrics, trail: AuditTrail) -> None:
+        self.app = app
+        self.metrics = metrics
+        self.trail = trail
+        self.under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+        seen = seen_of(scope)
+        ended = False
+
+        def end() -> None:
+            nonlocal ended
+            if not ended:
+                ended = True
+                self.under_way -= 1
+
+        async def receive_body() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                seen.body.update(message.get("body", b""))
+            return message
+
+        async def send_on(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                end()
+                self._head(scope, seen, message, begun)
+            await send(message)
+
+        changing = scope["method"] in CHANGING
+        self.under_way += 1
+        try:
+            if self.under_way > MOST_UNDER_WAY:
+                await overloaded().response()(scope, receive, send_on)
+            else:
+                await self.app(scope, receive_body if changing else receive, send_on)
+        finally:
+            end()
+
+    def _head(self, scope: Scope, seen: Seen, message: Message, begun: float) -> None:
+        """Completes the answer's head, and keeps what is to be kept of the request."""
+        headers = list(message["headers"])
+        present = {name for name, _ in headers}
+        headers.extend(pair for pair in HEADS if pair[0] not in present)
+        if scope["scheme"] == "https":
+            headers.append(TLS_ONLY)
+        allowance = seen.allowance
+        if allowance is not None:
+            headers.append((b"ratelimit-policy", b'"%b";q=%d;w=%d' % allowance.policy))
+            headers.append((b"ratelimit", b'"%b";r=%d;t=%d' % allowance.state))
+        message["headers"] = headers
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
+        route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+        took = time.perf_counter() - begun
+        self.metrics.requests.labels(method, route, str(message["status"])).inc()
+        self.metrics.latency.labels(method, route).observe(took)
+        self.metrics.windows["request"].add(took)
+        if method in CHANGING and route != UNKNOWN_ROUTE:
+            self.trail.request(scope, seen, f"{method} {route}", message["status"])
+
+
+def overloaded() -> Problem:
+    detail = f"{MOST_UNDER_WAY} requests are under way already: try again"
+    return Problem(503, "overloaded", detail, headers={"Retry-After": str(RETRY_AFTER_S)})

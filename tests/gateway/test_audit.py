@@ -1,0 +1,117 @@
+"""Who did what: every request that changes something, in a chain that restarts do not break."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from websockets.sync.client import connect
+
+from engine.messages import AuditLink
+from engine.topics import AUDIT, COMMANDS
+from gateway.audit import ChainFile
+from streams.audit_chain import verify
+from streams.consumer import read_to_end
+from tests.gateway.running import Running, eventually, running
+from tests.streams.test_audit_chain import chain
+from tests.system import System
+
+
+def kept(system: System) -> list[AuditLink]:
+    batches = read_to_end(system.settings.bootstrap, {(AUDIT.name, 0): None}, name="test-audit")
+    return [msgspec.json.decode(message.value() or b"", type=AuditLink) for batch in batches for message in batch]
+
+
+def of(system: System, gateway: Running, count: int) -> list[AuditLink]:
+    """The gateway's links, once there are so many."""
+    writer = f"test-{gateway.port}"
+
+    def found() -> list[AuditLink]:
+        links = [link for link in kept(system) if link.writer == writer]
+        return links if len(links) >= count else []
+
+    return eventually(found)
+
+
+@pytest.mark.integration
+def test_what_changes_something_is_kept(system: System, account: str, other: str, symbol: str) -> None:
+    order = {"symbol": symbol, "side": "buy", "quantity": 1, "limit_price": 10}
+    with running(system) as gateway, gateway.client(account) as trader:
+        gateway.wait_ready()
+        placed = trader.post("/api/order", json=order)
+        assert placed.status_code == 201
+        assert trader.post("/api/order", json={**order, "account": other}).status_code == 403
+        assert trader.get("/api/orders").status_code == 200
+        httpx.post(f"{gateway.url}/api/login", json={"username": "mallory", "password": "guess"})
+        with connect(gateway.url.replace("http", "ws") + "/ws") as socket:
+            socket.send(json.dumps({"type": "login", "token": gateway.token(account)}))
+            socket.recv()
+            socket.send(json.dumps({"type": "cancel_all", "account": account}))
+            assert json.loads(socket.recv())["event"] == "reply"
+        links = of(system, gateway, 4)
+        assert [(link.actor, link.source, link.action, link.status, link.reason) for link in links] == [
+            ("tester", "rest", "POST /api/order", 201, None),
+            ("tester", "rest", "POST /api/order", 403, "not_authorized"),
+            ("mallory", "rest", "POST /api/login", 401, "unauthorized"),
+            ("tester", "websocket", "cancel_all", 200, None),
+        ]
+        assert links[0].content == hashlib.sha256(placed.request.content).hexdigest()
+        assert {link.address for link in links} == {"127.0.0.1"}
+        commands = read_to_end(system.settings.bootstrap, {(COMMANDS.name, 0): None}, name="test-commands")
+        by_seq: dict[int, Any] = {
+            command["seq"]: command
+            for batch in commands
+            for message in batch
+            if (command := json.loads(message.value() or b"{}"))
+        }
+        for link, source in ((links[0], "rest"), (links[3], "websocket")):
+            assert link.seq is not None
+            assert (by_seq[link.seq]["actor"], by_seq[link.seq]["source"]) == ("tester", source)
+
+
+@pytest.mark.integration
+def test_the_chain_goes_on_after_a_restart_and_without_its_file(system: System, account: str, tmp_path: Path) -> None:
+    writer = f"again-{account}"
+    for round_ in range(3):
+        if round_ == 2:
+            (tmp_path / f"audit-{writer}.jsonl").unlink()
+        with running(system, name=writer, audit_folder=tmp_path) as gateway, gateway.client(account) as trader:
+            gateway.wait_ready()
+            trader.delete("/api/orders")
+            eventually(lambda want=round_: sum(link.writer == writer for link in kept(system)) == want + 1)  # type: ignore[misc]
+    assert [link.number for link in kept(system) if link.writer == writer] == [1, 2, 3]
+    mine = [(0, msgspec.json.encode(link)) for link in kept(system) if link.writer == writer]
+    assert verify(mine, whole=True).ok
+    checked = subprocess.run(
+        [sys.executable, "-m", "infra.cli", "audit", "--chain"],
+        env=system.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert checked.returncode == 0, checked.stdout
+    assert "every chain holds" in checked.stdout
+
+
+def test_what_a_killed_process_left_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "audit" / "audit-one.jsonl"
+    links = chain("one", 3)
+    file = ChainFile(path)
+    for link in links:
+        file.append(link)
+    file.close()
+    with path.open("ab") as torn:
+        torn.write(b'{"v":1,"writer":"one","num')
+    again = ChainFile(path)
+    assert again.links == links
+    again.begin_again(links[2:])
+    again.append(links[2])
+    again.close()
+    assert ChainFile(path).links == [links[2], links[2]]
