@@ -7,6 +7,7 @@ here rounds, except where a function says how.
 from __future__ import annotations
 
 from decimal import Context, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Final
 
 MONEY_DECIMALS: Final = 6
@@ -56,6 +57,7 @@ def steps(value: Decimal, step: Decimal) -> int:
     return count
 
 
+@lru_cache(maxsize=1_000)
 def decimals(step: Decimal) -> int:
     """Decimal places that multiples of `step` need."""
     exponent = step.normalize().as_tuple().exponent
