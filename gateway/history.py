@@ -24,16 +24,17 @@ ORDER: Final = """
     FROM orders"""
 EXECUTION: Final = """
     SELECT fill_id, trade_id, seq, index, ts_ns, transact_ns, account, symbol, side, fill_qty::text, fill_price::text,
-           fee::text, liquidity, order_id::text, client_order_id, strategy
+           fee::text, liquidity, order_id::text, client_order_id, strategy, action_seq
     FROM executions"""
 POSITION: Final = """
     SELECT account, symbol, quantity::text, average_price::text, cost::text, realized_pnl::text, fees::text,
-           bought_quantity::text, sold_quantity::text, last_price::text, last_seq, last_index, ts_ns
+           bought_quantity::text, sold_quantity::text, last_price::text, last_seq, last_index, ts_ns, action_seq
     FROM positions"""
 POSITION_FIELDS: Final = tuple(name for name in Position.__struct_fields__ if name not in ("v", "strategies"))
 """In the order of the query. The strategies of a record are those that it changes, which is history."""
 TRADE: Final = """
-    SELECT trade_id, seq, index, ts_ns, transact_ns, symbol, price::text, quantity::text, aggressor_side, hidden
+    SELECT trade_id, seq, index, ts_ns, transact_ns, symbol, price::text, quantity::text, aggressor_side, hidden,
+           action_seq
     FROM trades"""
 CANDLES: Final = """
     SELECT event_ns / %(interval_ns)s * %(interval_s)s AS time_s,
@@ -129,7 +130,7 @@ class History:
             "end_ns": (1 << 63) - 1 if end_ns is None else end_ns,
         }
         # A replayed day keeps its own times, so that the newest trades need not have the latest ones.
-        rows = await self._database.rows(CANDLES.format(newest="event_ns" if bounded else "id"), values)
+        rows = await self._database.rows(CANDLES.format(newest="event_ns" if bounded else "seq"), values)
         if sum(row[6] for row in rows) == CANDLE_TRADES:
             rows = rows[:-1]  # its interval began before the trades that were read
         return [

@@ -69,9 +69,9 @@ class Sandbox(NamedTuple):
     def publisher(self) -> Program:
         return program("publisher", self.settings, self.folders)
 
-    def sink(self) -> Program:
-        """Of Postgres."""
-        return program("sink-postgres", self.settings, self.folders)
+    def sink(self, name: str) -> Program:
+        """`sink-postgres` or `sink-redis`."""
+        return program(name, self.settings, self.folders)
 
 
 def _start_kafka(settings: Settings, where: Folders, stack: ExitStack) -> None:

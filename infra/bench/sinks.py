@@ -34,7 +34,7 @@ def run(count: int, say: Callable[[str], None]) -> Result:
         migrate(place.settings.dsn)
         with psycopg.connect(place.settings.dsn, autocommit=True) as connection:
             figures, first = [], 0
-            for name, topics in (*((topic, frozenset({topic})) for topic in TABLES), (MIX, frozenset(TABLES))):
+            for name, topics in (*((topic, frozenset({topic})) for topic in ROUND), (MIX, frozenset(ROUND))):
                 rounds = count // sum(ROUND[topic] for topic in topics)
                 say(f"{name}: filling Kafka, then from Kafka to Postgres")
                 figures += _measure(place, connection, name, first, rounds, topics)
@@ -52,7 +52,7 @@ def _measure(
     before = _rows(connection)
     reached = _stored(connection)
     written = history_records.write(place.settings.bootstrap, first, rounds, topics)
-    sink = Process(place.sink())
+    sink = Process(place.sink("sink-postgres"))
     place.stack.callback(sink.stop)
     started = time.perf_counter()
 

@@ -27,6 +27,7 @@ _POSITION_COLUMNS: Final = (
     "last_seq",
     "last_index",
     "ts_ns",
+    "action_seq",
 )
 _HISTORY_FIELDS: Final = tuple(
     column for column in _POSITION_COLUMNS if column not in ("bought_quantity", "sold_quantity")

@@ -25,6 +25,7 @@ _EXECUTION_COLUMNS: Final = (
     "index",
     "ts_ns",
     "transact_ns",
+    "action_seq",
 )
 
 
@@ -48,6 +49,7 @@ def execution_rows(placed: list[Placed]) -> list[Row]:
             fill.index,
             fill.ts_ns,
             fill.transact_ns,
+            fill.action_seq,
         )
         for _, _, fill in placed
     ]
@@ -73,6 +75,7 @@ _TRADE_COLUMNS: Final = (
     "ts_ns",
     "transact_ns",
     "event_ns",
+    "action_seq",
 )
 
 
@@ -91,6 +94,7 @@ def trade_rows(placed: list[Placed]) -> list[Row]:
             trade.ts_ns,
             trade.transact_ns,
             trade.transact_ns or trade.ts_ns,
+            trade.action_seq,
         )
         for _, _, trade in placed
     ]

@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from engine.messages import OrderEvent
 from gateway.database import Database
-from gateway.history import History
+from gateway.history import Chosen, History
 from infra import migrations
 from streams.orders import fold
 from streams.sinks.copy import lines
@@ -71,11 +71,11 @@ def ask(dsn: str, question: Callable[[History], Coroutine[Any, Any, T]]) -> T:
 def test_executions_newest_first(dsn: str, day: Day) -> None:
     name = flow.account_names(8)[3]
     wanted = sorted((f for f in day["fills"] if f.account == name), key=lambda f: (f.seq, f.index), reverse=True)
-    found = ask(dsn, lambda history: history.executions(frozenset({name}), None, None, 1000))
+    found = ask(dsn, lambda history: history.executions(Chosen(frozenset({name})), None, 1000))
     assert [(f.fill_id, Decimal(f.price), f.side) for f in found] == [
         (f.fill_id, Decimal(f.price), f.side) for f in wanted
     ]
-    of_symbol = ask(dsn, lambda history: history.executions(None, "BTCUSD", (wanted[0].seq, 0), 5))
+    of_symbol = ask(dsn, lambda history: history.executions(Chosen(symbol="BTCUSD"), (wanted[0].seq, 0), 5))
     older = [f for f in day["fills"] if f.symbol == "BTCUSD" and (f.seq, f.index) < (wanted[0].seq, 0)]
     older.sort(key=lambda f: (f.seq, f.index), reverse=True)
     assert [f.fill_id for f in of_symbol] == [f.fill_id for f in older[:5]]
@@ -96,7 +96,7 @@ def test_orders_and_positions(dsn: str, day: Day) -> None:
     event: OrderEvent
     for event in day["order-events"]:
         states[event.order_id] = fold(states.get(event.order_id), event)
-    found = ask(dsn, lambda history: history.orders(None, None, frozenset({"filled"}), None, 1000))
+    found = ask(dsn, lambda history: history.orders(Chosen(), frozenset({"filled"}), None, 1000))
     assert {order.order_id for order in found} == {k for k, order in states.items() if order.status == "filled"}
     latest = {(p.account, p.symbol): p for p in day["positions"]}
     positions = ask(dsn, lambda history: history.positions(None))
