@@ -31,14 +31,18 @@ RECORDS: Final[tuple[Any, ...]] = (
     messages.Fill,
     messages.Trade,
     messages.Book,
+    messages.StrategyPosition,
     messages.Position,
     messages.Mark,
+    messages.StrategyPnl,
+    messages.CurrencyPnl,
     messages.Pnl,
     messages.Candle,
     messages.Instrument,
     messages.SymbolLimits,
     messages.Account,
     messages.Reply,
+    messages.Preview,
 )
 WORDS: Final[tuple[type[words.Word], ...]] = (
     words.Side,

@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        if "system" in fixtures:
+        if {"system", "market"} & set(fixtures):
             item.add_marker(pytest.mark.timeout(START_LIMIT_S + 200))
         used = [name for name in SHARED if name in fixtures]
         together = "system" if "system" in used else "servers" if used else item.nodeid.partition("::")[0]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from engine.client import Client
-from engine.messages import DefineInstrument
+from engine.messages import DefineAccount, DefineInstrument, NewOrder
 from tests.browser.desk import Desk, OpenDesk
 from tests.browser.line import Line
 from tests.system import System, running_system
@@ -30,6 +32,8 @@ UNTRADED = DefineInstrument(
     price_max=Decimal(2000),
     description="Nobody trades it but the tests",
 )
+TRADED_AT = Decimal("100.00")
+"""Its only trade, so that its chart has a candle."""
 PATIENCE_MS = 60_000
 """How long a condition may take to come true on a busy machine."""
 
@@ -51,16 +55,42 @@ def market(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with running_system(tmp_path_factory.mktemp("market") / "var", market="simulated", market_rate=100.0) as system:
         with Client(system.settings.zeromq, system.token(role="service")) as client:
             assert client.administer(UNTRADED).outcome == "accepted"
+            for account in ("browser-maker", "browser-taker"):
+                client.administer(DefineAccount(account=account, deposit=Decimal(1_000_000)))
+            client.connect()  # its session knows them from now on
+            for account, side in (("browser-maker", "sell"), ("browser-taker", "buy")):
+                order = NewOrder(
+                    account=account, symbol=UNTRADED.symbol, side=side, quantity=Decimal(1), limit_price=TRADED_AT
+                )
+                [reply] = client.submit([order])
+                assert reply.outcome == "accepted", reply
         yield system
 
 
 @pytest.fixture
-def open_desk(chromium: Browser, market: System) -> Iterator[OpenDesk]:
+def usual_layout(market: System) -> None:
+    """What an earlier test kept of the demo user's terminal is forgotten."""
+    request = Request(
+        f"{market.url}/api/layouts",
+        json.dumps({"name": "terminal", "layout": None}).encode(),
+        {"Authorization": f"Bearer {market.token('demo', actor='demo')}", "Content-Type": "application/json"},
+        method="PUT",
+    )
+    with urlopen(request, timeout=60) as answer:
+        assert answer.status == 200
+
+
+@pytest.fixture
+def open_desk(chromium: Browser, market: System, usual_layout: None) -> Iterator[OpenDesk]:
     contexts: list[BrowserContext] = []
 
     def open_one(width: int, height: int, *, phone: bool = False, url: str = market.url) -> Desk:
         context = chromium.new_context(
-            viewport={"width": width, "height": height}, is_mobile=phone, has_touch=phone, locale="en-GB"
+            viewport={"width": width, "height": height},
+            is_mobile=phone,
+            has_touch=phone,
+            locale="en-GB",
+            color_scheme="dark",
         )
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)

@@ -4,7 +4,7 @@ import { fieldOf, missing, timeOf, timesOf, written, type Draft } from "../src/l
 import { TicketDraft } from "../src/lib/ticket.svelte";
 
 function draft(changes: Partial<Draft>): Draft {
-  return Object.assign(new TicketDraft(), { quantity: " 10 ", ...changes });
+  return Object.assign(new TicketDraft(), { size: "10", ...changes });
 }
 
 const BASE = { account: "demo", symbol: "AAPL", side: "buy", quantity: "10" };
@@ -26,7 +26,7 @@ describe("an order of each type holds what its type has", () => {
     [{ orderType: "trailing_stop", trailUnit: "percent" }, { time_in_force: "day", trail_percent: "2" }],
     [{ orderType: "market", reduceOnly: true }, { time_in_force: "ioc", reduce_only: true }],
   ] as const)("%o", (changes, expected) => {
-    const written_ = written(draft({ ...texts, ...changes }), "demo", "AAPL");
+    const written_ = written(draft({ ...texts, ...changes }), "10", "demo", "AAPL");
     expect(written_).toEqual({ ...BASE, order_type: changes.orderType, ...expected });
   });
 
@@ -39,7 +39,7 @@ describe("an order of each type holds what its type has", () => {
 
 describe("what must be written", () => {
   test.each([
-    [{ quantity: "" }, ["quantity", "limit_price"]],
+    [{ size: "" }, ["quantity", "limit_price"]],
     [{ orderType: "market" }, []],
     [{ orderType: "stop" }, ["stop_price"]],
     [{ orderType: "stop_limit" }, ["limit_price", "stop_price"]],

@@ -34,14 +34,15 @@ let stream: Stream;
 let events: string[];
 let states: StreamState[];
 let unauthorized: number;
+let renews: boolean;
 
 function open(): void {
   stream = new Stream({
     url: "/api/stream",
-    headers: { Authorization: "Bearer t" },
+    headers: () => ({ Authorization: "Bearer t" }),
     onevent: ({ data }) => events.push(data),
     onstate: (state) => states.push(state),
-    onunauthorized: () => unauthorized++,
+    onunauthorized: () => Promise.resolve(++unauthorized > 1 && renews),
     fetch: server.fetch as typeof fetch,
     random: () => 1,
   });
@@ -53,6 +54,7 @@ beforeEach(() => {
   events = [];
   states = [];
   unauthorized = 0;
+  renews = false;
 });
 
 afterEach(() => {

@@ -14,7 +14,8 @@ export interface TopicStore<Message> {
 
 interface Waiting {
   snapshot: readonly unknown[] | null;
-  records: unknown[];
+  /** As text: of a book, which is whole in each record, only the last of a frame is ever read. */
+  records: string[];
 }
 
 export class Feed {
@@ -40,13 +41,14 @@ export class Feed {
     const topics = [...stores.keys()].map(encodeURIComponent).join(",");
     this.stream = new Stream({
       url: `${this.api.base}/api/stream?topics=${topics}`,
-      headers: this.api.headers,
+      headers: () => this.api.headers,
       onevent: (event) => this.receive(event),
       onstate: (state, detail) => {
         this.state = state;
         this.detail = detail;
       },
-      onunauthorized: () => this.api.onunauthorized(),
+      onunauthorized: () => this.api.renew(),
+      credentials: this.api.credentials,
     });
   }
 
@@ -67,10 +69,10 @@ export class Feed {
       const { topic, records } = JSON.parse(data) as { topic: string; records: unknown[] };
       this.waiting.set(topic, { snapshot: records, records: [] });
     } else if (this.stores.has(event)) {
-      const record: unknown = JSON.parse(data);
       const waiting = this.waiting.get(event);
-      if (waiting === undefined) this.waiting.set(event, { snapshot: null, records: [record] });
-      else waiting.records.push(record);
+      if (waiting === undefined) this.waiting.set(event, { snapshot: null, records: [data] });
+      else if (event.startsWith("book:")) waiting.records[0] = data;
+      else waiting.records.push(data);
     }
     this.frames.request();
   }
@@ -82,7 +84,7 @@ export class Feed {
       const store = this.stores.get(topic) as TopicStore<unknown> | undefined;
       if (store === undefined) continue;
       if (snapshot !== null) store.snapshot(snapshot);
-      if (records.length > 0) store.apply(records);
+      if (records.length > 0) store.apply(records.map((text) => JSON.parse(text) as unknown));
     }
   }
 }

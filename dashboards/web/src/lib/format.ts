@@ -1,6 +1,6 @@
 /** How numbers and times read on screen. */
 import { multiply, rounded, sign } from "./decimals";
-import type { Book, DecimalText, NanosecondText, Order } from "./messages";
+import type { Book, DecimalText, NanosecondText, Order, Reply } from "./messages";
 
 const MINUS = "−";
 export const NOTHING = "–";
@@ -11,7 +11,7 @@ export function exact(text: DecimalText): string {
 }
 
 /** Digits of the whole part in groups of three. */
-function grouped(text: DecimalText): string {
+export function grouped(text: DecimalText): string {
   const [whole = "", part] = exact(text).split(".");
   const groups = whole.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
   return part === undefined ? groups : `${groups}.${part}`;
@@ -23,7 +23,8 @@ export function money(text: DecimalText): string {
 }
 
 /** Money to the cent with its sign always written, so that gain and loss never differ by colour alone. */
-export function signedMoney(text: DecimalText): string {
+export function signedMoney(text: DecimalText | null): string {
+  if (text === null) return NOTHING;
   const cents = rounded(text, 2);
   return sign(cents) > 0 ? `+${grouped(cents)}` : grouped(cents);
 }
@@ -77,4 +78,36 @@ export function orderPrice(order: Pick<Order, "limit_price" | "stop_price">): st
 export function phaseText(book: Pick<Book, "phase" | "indicative_price" | "indicative_quantity">): string {
   if (book.indicative_price === null) return word(book.phase);
   return `auction ${book.indicative_quantity} at ${book.indicative_price}`;
+}
+
+/** What became of an order that was entered. */
+export function replyText(reply: Reply, order: { readonly side?: string; readonly symbol: string; readonly quantity?: string }): string {
+  const what = order.side === undefined ? order.symbol : `${word(order.side)} ${order.quantity} ${order.symbol}`;
+  const filled = reply.average_price === null ? "" : ` ${reply.filled_quantity} at ${reply.average_price}`;
+  return `Order ${reply.order_id}, ${what}: ${word(reply.order_status ?? reply.outcome)}${filled}`;
+}
+
+/** A whole or broken number in groups of three, for figures that are not money. */
+export function figure(value: number, digits = 0): string {
+  return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }).replace("-", MINUS);
+}
+
+/** A change in percent of `from`, with its sign; null where there is nothing to compare with. */
+export function changeText(from: number | null, to: number | null): string | null {
+  if (from === null || to === null || from === 0) return null;
+  const percent = ((to - from) / from) * 100;
+  const text = Math.abs(percent).toFixed(2);
+  return `${text === "0.00" ? "" : percent > 0 ? "+" : MINUS}${text}%`;
+}
+
+/** A length of time for people: 850 ms, 12 s, 5 min, 3 h, 2 d. */
+export function duration(milliseconds: number): string {
+  if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
+  const steps = [
+    [1000, "s", 60],
+    [60_000, "min", 60],
+    [3_600_000, "h", 48],
+  ] as const;
+  for (const [size, unit, most] of steps) if (milliseconds < size * most) return `${Math.floor(milliseconds / size)} ${unit}`;
+  return `${Math.floor(milliseconds / 86_400_000)} d`;
 }

@@ -359,6 +359,18 @@ export interface Book {
   action_seq: number;
 }
 
+/** A position as one strategy tag has traded it; what carries no tag is in none of them. */
+export interface StrategyPosition {
+  strategy: string;
+  quantity: DecimalText;
+  average_price: DecimalText | null;
+  cost: DecimalText;
+  realized_pnl: DecimalText;
+  fees: DecimalText;
+  bought_quantity: DecimalText;
+  sold_quantity: DecimalText;
+}
+
 /** Topic `positions`: an account's position in one symbol after the fill (`last_seq`, `last_index`), or after the
  * corporate action `last_seq` (`last_index` 0); `last_price` is then the symbol's after it.
  * 
@@ -394,6 +406,34 @@ export interface Mark {
   position_index: number;
   quantity: DecimalText;
   unrealized_pnl: DecimalText;
+}
+
+/** What one strategy tag of an account has earned, at the account's marks. `profit` = realized + unrealized −
+ * fees; a strategy has no deposits, so its drawdown is from `peak_profit`. */
+export interface StrategyPnl {
+  realized_pnl: DecimalText;
+  unrealized_pnl: DecimalText;
+  fees: DecimalText;
+  profit: DecimalText;
+  peak_profit: DecimalText;
+  drawdown: DecimalText;
+  gross_exposure: DecimalText;
+  net_exposure: DecimalText;
+}
+
+/** What an account has earned in instruments of another currency than its own, in that currency. It is converted at
+ * `price` of the instrument `symbol`, whose name is both currencies (EURUSD: dollars for a euro); all null where no
+ * such price is known, and then it is in none of the account's sums. */
+export interface CurrencyPnl {
+  realized_pnl: DecimalText;
+  unrealized_pnl: DecimalText;
+  fees: DecimalText;
+  gross_exposure: DecimalText;
+  net_exposure: DecimalText;
+  symbol: string | null;
+  price: DecimalText | null;
+  source: string | null;
+  seq: number | null;
 }
 
 /** Topic `pnl`: an account marked to the market, in its own currency. `equity` = deposits + realized + unrealized −
@@ -513,4 +553,33 @@ export interface Reply {
   field: string | null;
   text: string | null;
   orders: readonly Reply[] | null;
+}
+
+/** What an order would do if it came in now (`engine.preview`); nothing of it is sequenced.
+ * 
+ * `accepted` false: it would be refused, for `reason`. Money is in the account's currency. */
+export interface Preview {
+  account: string;
+  symbol: string;
+  accepted: boolean;
+  reason: Reason | null;
+  field: string | null;
+  text: string | null;
+  risk_price: DecimalText | null;
+  notional: DecimalText;
+  fee: DecimalText;
+  opening_quantity: DecimalText;
+  reservation: DecimalText;
+  buying_power: DecimalText | null;
+  buying_power_after: DecimalText | null;
+  position: DecimalText;
+  position_after: DecimalText;
+  open_buys: DecimalText;
+  open_sells: DecimalText;
+  fills_now: DecimalText;
+  fills_now_price: DecimalText | null;
+  fills_now_notional: DecimalText;
+  fills_now_fee: DecimalText;
+  seq: number;
+  ts_ns: NanosecondText;
 }

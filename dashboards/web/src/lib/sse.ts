@@ -7,6 +7,8 @@ export interface ServerEvent {
   readonly id: string;
 }
 
+const LINE_END = /\r\n|[\r\n]/g;
+
 /** Feed it the text as it arrives, cut anywhere; it gives back whole events. */
 export class EventParser {
   /** The resume position after the last whole event; one without data (a heartbeat) moves it too. */
@@ -32,14 +34,12 @@ export class EventParser {
     }
     const events: ServerEvent[] = [];
     let start = 0;
-    for (let at = 0; at < this.buffer.length; at++) {
-      const character = this.buffer[at];
-      if (character !== "\n" && character !== "\r") continue;
+    LINE_END.lastIndex = 0;
+    for (let found = LINE_END.exec(this.buffer); found !== null; found = LINE_END.exec(this.buffer)) {
       // A carriage return at the end may be the first half of "\r\n": it waits for the next piece.
-      if (character === "\r" && at === this.buffer.length - 1) break;
-      const line = this.buffer.slice(start, at);
-      if (character === "\r" && this.buffer[at + 1] === "\n") at++;
-      start = at + 1;
+      if (found[0] === "\r" && LINE_END.lastIndex === this.buffer.length) break;
+      const line = this.buffer.slice(start, found.index);
+      start = LINE_END.lastIndex;
       const event = this.line(line);
       if (event !== null) events.push(event);
     }

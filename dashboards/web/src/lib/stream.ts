@@ -9,10 +9,13 @@ export type StreamState = "connecting" | "live" | "stale" | "reconnecting" | "re
 
 export interface StreamOptions {
   readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
+  /** Asked anew for each connection: a token may have been renewed since. */
+  readonly headers: () => Readonly<Record<string, string>>;
   readonly onevent: (event: ServerEvent) => void;
   readonly onstate: (state: StreamState, detail: string) => void;
-  readonly onunauthorized: () => void;
+  /** True where a new token was had, and it is worth to try again. */
+  readonly onunauthorized: () => Promise<boolean>;
+  readonly credentials?: RequestCredentials;
   readonly fetch?: typeof fetch;
   /** In [0, 1), spreads the reconnections of many pages. */
   readonly random?: () => number;
@@ -75,13 +78,13 @@ export class Stream {
     this.request = request;
     this.lastHeard = performance.now();
     try {
-      const headers: Record<string, string> = { ...this.options.headers, Accept: "text/event-stream" };
+      const headers: Record<string, string> = { ...this.options.headers(), Accept: "text/event-stream" };
       if (this.lastEventId !== "") headers["Last-Event-ID"] = this.lastEventId;
       const answer = await (this.options.fetch ?? fetch)(this.options.url, {
         headers,
         signal: request.signal,
         cache: "no-store",
-        credentials: "omit",
+        credentials: this.options.credentials ?? "omit",
       });
       if (!answer.ok || answer.body === null) return await this.refused(answer);
       await this.read(answer.body);
@@ -96,9 +99,9 @@ export class Stream {
   private async refused(answer: Response): Promise<string> {
     const detail = `the server answered ${answer.status}`;
     if (answer.status === 401) {
+      if (await this.options.onunauthorized()) return detail;
       this.closed = true;
       clearInterval(this.watchdog);
-      this.options.onunauthorized();
     } else if (answer.status >= 400 && answer.status < 500 && answer.status !== 408 && answer.status !== 429) {
       if (this.lastEventId !== "") {
         // The position may be one that this server does not know: it starts over with snapshots.
