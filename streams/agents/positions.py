@@ -135,7 +135,7 @@ class PositionKeeper(Keeper[ledger.Holding]):
                 parts = accounts.setdefault(account, [])
                 if strategy and shelf.states[key].quantity:
                     parts.append(strategy)
-        for account, parts in accounts.items():
+        for account, parts in sorted(accounts.items()):  # the same order at every run, whatever was loaded when
             key = f"{account}|{symbol}"
             before = shelf.states[key]
             if corporate_actions.is_carried_out(before, action) or not (before.quantity or parts):
@@ -143,7 +143,7 @@ class PositionKeeper(Keeper[ledger.Holding]):
             after = self._changed(shelf, key, action, scale)
             strategies = [
                 records.strategy_position(strategy, self._changed(shelf, f"{key}|{strategy}", action, scale), scale)
-                for strategy in parts
+                for strategy in sorted(parts)
             ]
             if (action.seq, 0) > self._published.get(key, (0, -1)):
                 record = records.position(account, symbol, after, scale, strategies, action.seq)
