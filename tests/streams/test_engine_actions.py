@@ -1,4 +1,4 @@
-"""From orders to the audit without servers: what the engine does at corporate actions is what the books make of them."""
+"""From orders to the audit without servers: at corporate actions the engine and the books of account agree."""
 
 from __future__ import annotations
 
