@@ -15,6 +15,9 @@ from streams.sinks.copy import Row
 
 SHARD_SHIFT: Final = 58
 SEQ_SHIFT: Final = 20
+SHARDS: Final = 32
+SEQS: Final = 1 << SHARD_SHIFT - SEQ_SHIFT
+INDEXES: Final = 1 << SEQ_SHIFT
 
 
 def moment(column: str) -> str:
@@ -60,11 +63,11 @@ def report_id(identity: str) -> int:
     """The number of a fill or trade from its `shard.epoch.seq.index`: ascending with (seq, index) within a shard.
 
     Raises `ValueError` where the text is not made like that."""
-    shard, _, seq, index = identity.split(".")
-    number = int(index.removeprefix("m"))
-    if not (0 <= int(shard) < 32 and 0 < int(seq) < 1 << SHARD_SHIFT - SEQ_SHIFT and 0 <= number < 1 << SEQ_SHIFT):
+    head, _, middle, tail = identity.split(".")
+    shard, seq, index = int(head), int(middle), int(tail[1:] if tail.startswith("m") else tail)
+    if not (0 <= shard < SHARDS and 0 < seq < SEQS and 0 <= index < INDEXES):
         raise ValueError(f"{identity!r} is out of range")
-    return int(shard) << SHARD_SHIFT | int(seq) << SEQ_SHIFT | number
+    return shard << SHARD_SHIFT | seq << SEQ_SHIFT | index
 
 
 def insert(name: str, columns: tuple[str, ...], extra: tuple[tuple[str, str], ...], conflict: str) -> str:

@@ -31,6 +31,8 @@ RESTING: Final = 0.4
 """Share of the orders that stay in the book."""
 PAUSE_S: Final = 0.02
 """Between the frames of one sender, at most: the machine has other work to do too."""
+LONG_PAUSE_S: Final = 0.06
+"""For runs whose length comes from restarts: what they wrote is audited with fractions afterwards."""
 LEAD: Final = 2000
 """Orders that the Kafka sender may be ahead of the ZeroMQ senders, who wait while the engine is away."""
 NOT_TAKEN: Final = frozenset({Reason.NOT_AUTHORIZED, Reason.BUSY})
@@ -111,12 +113,13 @@ class Sender(threading.Thread):
         self.stopped = threading.Event()
         self.sent = 0
         self.repeated = 0
+        self.pause_s = PAUSE_S
         self._taken = taken
         self._pauses = random.Random(f"{seed}/{name}/pauses")
 
     def run(self) -> None:
         try:
-            while not self.stopped.wait(self._pauses.uniform(0, PAUSE_S)):
+            while not self.stopped.wait(self._pauses.uniform(0, self.pause_s)):
                 self._send()
         except Exception as error:  # told by `loading`, in the test's own thread
             self.error = error
@@ -227,8 +230,9 @@ def open_accounts(system: System) -> list[Instrument]:
 
 
 @contextmanager
-def loading(system: System, name: str, seed: int, taken: Taken) -> Iterator[None]:
-    """Two ZeroMQ connections and one Kafka producer send while the block runs; `name` sets their ids apart."""
+def loading(system: System, name: str, seed: int, taken: Taken, *, pause_s: float = PAUSE_S) -> Iterator[None]:
+    """Two ZeroMQ connections and one Kafka producer send while the block runs, with pauses of up to `pause_s`; `name`
+    sets their ids apart."""
     instruments = open_accounts(system)
     senders: list[Sender] = [
         ZeroMqSender(f"{name}-z1", seed, taken, system, instruments),
@@ -236,6 +240,7 @@ def loading(system: System, name: str, seed: int, taken: Taken) -> Iterator[None
         KafkaSender(f"{name}-k", seed, taken, system, instruments),
     ]
     for sender in senders:
+        sender.pause_s = pause_s
         sender.start()
     try:
         yield

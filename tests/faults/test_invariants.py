@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 
 from engine.answers import StateHash
 from engine.messages import Fill, OrderEvent, OrderState, SequencedCommand
+from tests.faults import book_invariants
+from tests.faults.books import KEYS, Books
 from tests.faults.evidence import Evidence, Place, Replay
 from tests.faults.invariants import INVARIANTS, told, violations
 from tests.faults.load import Acknowledged
@@ -130,7 +134,44 @@ def test_what_is_spoilt_breaks_its_invariant(invariant: str, spoil: Callable[[],
     assert f"{invariant}: " in told(violations(spoil()))
 
 
+PLACE = ("alice", "AAPL", 7, 1)
+BOOKS = Books(
+    differences=[],
+    fills=Counter([PLACE]),
+    positions=Counter([PLACE]),
+    published={table: Counter([(1,)]) for table in KEYS},
+    stored={table: Counter([(1,)]) for table in KEYS},
+    orders={"7": ("filled", Decimal(5), 7, 1)},
+    stored_orders={"7": ("filled", Decimal(5), 7, 1)},
+    latest={"position:alice|AAPL": b"p"},
+    cached={"position:alice|AAPL": b"p"},
+)
+
+
+def test_good_books_hold_every_invariant() -> None:
+    assert book_invariants.violations(BOOKS) == []
+
+
+@pytest.mark.parametrize(
+    ("invariant", "changes"),
+    [
+        ("positions_are_the_audits", {"differences": ["position alice AAPL after 7.1: quantity is 5, not 10"]}),
+        ("a_position_for_each_fill", {"positions": Counter()}),
+        ("a_position_for_each_fill", {"positions": Counter([PLACE, PLACE])}),
+        ("a_position_for_each_fill", {"fills": Counter()}),
+        ("nothing_missing_in_postgres", {"stored": {**BOOKS.stored, "trades": Counter()}}),
+        ("nothing_twice_in_postgres", {"stored": {**BOOKS.stored, "trades": Counter([(1,), (1,)])}}),
+        ("nothing_twice_in_postgres", {"stored": {**BOOKS.stored, "trades": Counter([(1,), (2,)])}}),
+        ("orders_in_postgres_are_the_fold", {"stored_orders": {"7": ("new", Decimal(0), 6, 0)}}),
+        ("orders_in_postgres_are_the_fold", {"stored_orders": {}}),
+        ("redis_has_the_latest", {"cached": {"position:alice|AAPL": None}}),
+    ],
+)
+def test_spoilt_books_break_their_invariant(invariant: str, changes: dict[str, Any]) -> None:
+    assert {found.invariant for found in book_invariants.violations(replace(BOOKS, **changes))} == {invariant}
+
+
 def test_the_docs_name_every_invariant() -> None:
-    section = DOCS.read_text().split("## Invariants")[1].split("## ")[0]
+    section = DOCS.read_text().split("## Invariants")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
-    assert rows == [invariant.__name__ for invariant in INVARIANTS]
+    assert rows == [invariant.__name__ for invariant in (*INVARIANTS, *book_invariants.INVARIANTS)]

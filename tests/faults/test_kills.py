@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from tests.faults.load import loading
+from tests.faults.processes import kill, launcher_held, wait_back
 from tests.faults.run import Run
-from tests.faults.settings import KILL_LIMIT_S, KILLS, SEED
+from tests.faults.settings import KILLS, SEED
 from tests.faults.torn import Torn
 from tests.integration.waiting import wait_for
-from tests.system import System, running_system
+from tests.system import System
 
 pytestmark = pytest.mark.faults
 
@@ -24,43 +21,6 @@ LONGEST_LIFE_S = 3.0
 """Of an engine between two kills."""
 READY = 0.75
 """Share of the kills for which the engine is taking orders again."""
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Of this module's own: what is killed often is started late. Snapshots come often, so that recoveries begin with
-    them, and kills meet engines that write one."""
-    with running_system(tmp_path_factory.mktemp("faults") / "var", snapshot_seconds=2) as system:
-        yield system
-
-
-def wait_back(system: System, name: str, pid: int, *, ready: bool = True) -> None:
-    """Until the launcher has another process of that name running, and `ready` where that is asked for."""
-
-    def back() -> bool:
-        service = system.service(name)
-        return service.pid not in (None, pid) and (service.state == "ready" or not ready)
-
-    wait_for(f"{name} to be back", back, KILL_LIMIT_S)
-
-
-def kill(system: System, name: str) -> int:
-    """kill -9; the pid that it was."""
-    wait_for(f"{name} to run", lambda: system.service(name).pid is not None, KILL_LIMIT_S)
-    pid: int | None = system.service(name).pid
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-    return pid
-
-
-@contextmanager
-def launcher_held(system: System) -> Iterator[None]:
-    """What is killed stays dead for as long as the block runs."""
-    os.kill(system.state.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(system.state.pid, signal.SIGCONT)
 
 
 def test_kills_of_engine_and_publisher(system: System) -> None:

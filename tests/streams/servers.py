@@ -121,9 +121,13 @@ class OurProcess:
         self._child.kill()
         self._child.wait()
 
+    def ask_to_stop(self) -> None:
+        """SIGTERM."""
+        self._child.terminate()
+
     def stop(self) -> int:
         """SIGTERM; the exit code."""
-        self._child.terminate()
+        self.ask_to_stop()
         return self._child.wait(30)
 
     def wait_end(self) -> int:
