@@ -617,6 +617,55 @@ class Candle(Record, kw_only=True, frozen=True):
     ts_ns: int
 
 
+class OrderFlow(Record, kw_only=True, frozen=True):
+    """Topic `order-flow`: a symbol's last `window_s` seconds up to the report (`last_seq`, `last_index`), and its best
+    prices by the book of `book_seq`. Ratios are in 1 (−1 to 1, or 0 to 1), null where there is nothing to divide by."""
+
+    symbol: str
+    window_s: int
+    spread: DecimalText | None
+    mid: DecimalText | None
+    imbalance: DecimalText | None
+    """Of the quantities at the best prices: (bid − ask) / (bid + ask)."""
+    book_seq: int | None
+    orders: int
+    rejected: int
+    canceled: int
+    trades: int
+    volume: DecimalText
+    buy_volume: DecimalText
+    """By the side of the taker."""
+    sell_volume: DecimalText
+    vwap: DecimalText | None
+    trade_imbalance: DecimalText | None
+    """(buy_volume − sell_volume) / volume."""
+    realized_volatility: DecimalText
+    """The square root of the sum of the squared returns from trade to trade; of the window, not of a year."""
+    fill_ratio: DecimalText | None
+    """Of the quantity whose wait has ended, the part that was filled: filled / (filled + canceled or expired)."""
+    last_seq: int
+    last_index: int
+    ts_ns: int
+
+
+class Alert(Record, kw_only=True, frozen=True):
+    """Topic `alerts`: something begins (`raised`), or ends, to be worth telling. `used` is the share of a limit, of the
+    peak equity (drawdown) or of the silence that is borne (feed_stale), in 1; `threshold` is where it is told, null
+    where what it was about is gone. `account` is null where it is about a symbol's feed."""
+
+    account: str | None
+    kind: str
+    symbol: str | None
+    limit_name: str | None
+    """`max_long`, `max_short` or `margin_multiple`."""
+    raised: bool
+    used: DecimalText
+    threshold: DecimalText | None
+    text: str
+    last_seq: int
+    ts_ns: int
+
+
 class Instrument(Record, kw_only=True, frozen=True):
     """Topic `instruments` (compact): reference data, as the engine holds it."""
 

@@ -32,6 +32,8 @@ BOOKS: Final = Topic("books", messages.Book, "symbol", cleanup="compact")
 POSITIONS: Final = Topic("positions", messages.Position, "account + '|' + symbol; partitioned by account", hashed=True)
 PNL: Final = Topic("pnl", messages.Pnl, "account", hashed=True)
 CANDLES: Final = Topic("candles", messages.Candle, "symbol")
+ORDER_FLOW: Final = Topic("order-flow", messages.OrderFlow, "symbol")
+ALERTS: Final = Topic("alerts", messages.Alert, "account, or symbol where there is none")
 INSTRUMENTS: Final = Topic("instruments", messages.Instrument, "symbol", cleanup="compact", single=True)
 ACCOUNTS: Final = Topic("accounts", messages.Account, "account", cleanup="compact", single=True)
 CORPORATE_ACTIONS: Final = Topic("corporate-actions", messages.CorporateAction, "symbol", single=True)
@@ -52,6 +54,8 @@ TOPICS: Final[tuple[Topic, ...]] = (
     POSITIONS,
     PNL,
     CANDLES,
+    ORDER_FLOW,
+    ALERTS,
     INSTRUMENTS,
     ACCOUNTS,
     CORPORATE_ACTIONS,

@@ -96,6 +96,14 @@ class SelfTradeScope(Word):
     FIRM = 2
 
 
+class AlertKind(Word):
+    """What an alert is about."""
+
+    LIMIT = 1
+    DRAWDOWN = 2
+    FEED_STALE = 3
+
+
 class CostMethod(Word):
     """What the lots of a sale have cost: the average of those held, or the price of the oldest ones."""
 

@@ -14,7 +14,6 @@ from infra.commands_corporate import COMMANDS as CORPORATE
 from infra.commands_strategy import strategy
 from infra.commands_users import COMMANDS as USER_COMMANDS
 from infra.doctor.command import doctor
-from infra.errors import OperatorError
 from infra.recorded import audit, replay
 from infra.settings import load
 
@@ -86,10 +85,9 @@ def logs(names: tuple[str, ...], follow: bool) -> None:
 def run(name: str, ready_file: Path | None) -> None:
     """Run one service in the foreground (what `hft up` starts its children with)."""
     from infra import child
-    from infra.services import SERVICES
+    from infra.services import find
 
-    if name not in SERVICES:
-        raise OperatorError(f"there is no service {name}: there are {', '.join(SERVICES)}")
+    find(name)
     sys.exit(child.run(name, load(), ready_file))
 
 

@@ -11,6 +11,8 @@ from infra.errors import OperatorError
 @dataclass(frozen=True)
 class Folders:
     var: Path
+    worker: int = 1
+    """Of those of which there are several, the number of the one that is meant."""
 
     @property
     def kafka(self) -> Path:
@@ -30,7 +32,7 @@ class Folders:
 
     @property
     def streams(self) -> Path:
-        return self.var / "streams"
+        return self.var / "streams" / str(self.worker)
 
     @property
     def audit(self) -> Path:
@@ -70,5 +72,5 @@ class Folders:
             raise OperatorError(f"{self.var} cannot be written ({error.strerror}): set HFT_VAR") from None
 
 
-def folders(var: Path) -> Folders:
-    return Folders(var.expanduser().absolute())
+def folders(var: Path, worker: int = 1) -> Folders:
+    return Folders(var.expanduser().absolute(), worker)

@@ -106,7 +106,8 @@ class Launcher:
         self._start_redis()
         self._create_topics()
         self._create_schema()
-        for name in ("engine", "schedule", "publisher", "streams", "sink-postgres", "sink-redis", "hashes"):
+        workers = services.workers(self.settings)
+        for name in ("engine", "schedule", "publisher", *workers, "sink-postgres", "sink-redis", "hashes"):
             self._start_service(name)
         self._build_page()
         self._start_service("gateway")
@@ -222,7 +223,7 @@ class Launcher:
                     step.note("compiling the matcher: about a minute, and only once")
 
             program = self._program(name, self.settings, self.folders)
-            self.supervisor.start(program, services.SERVICES[name].stage, waiting)
+            self.supervisor.start(program, services.find(name)[0].stage, waiting)
             step.done("ready")
 
     def _build_page(self) -> None:

@@ -32,6 +32,8 @@ COMPILE_LIMIT_S: Final = 300.0
 COMPILE_NOTICE_S: Final = 3.0
 """An engine that is not ready after this long is compiling."""
 MEGABYTE: Final = 1 << 20
+WORKER: Final = "streams"
+"""The service of which there may be several."""
 HUGE_PAGES: Final = "NUMPY_MADVISE_HUGEPAGE"
 """NumPy reads it when it is imported: whether it asks for huge pages for arrays of 4 MiB and more."""
 
@@ -115,6 +117,16 @@ def _processor(number: str, setting: str) -> int | None:
     return int(number)
 
 
+def _thresholds(settings: Settings) -> Any:
+    from streams.alerts import PPM, Thresholds
+
+    return Thresholds(
+        limit_ppm=round(settings.alert_limit_percent * PPM / 100),
+        drawdown_ppm=round(settings.alert_drawdown_percent * PPM / 100),
+        stale_s=settings.alert_stale_seconds,
+    )
+
+
 SERVICES: Final[Mapping[str, Service]] = {
     "engine": Service(
         "engine.server",
@@ -160,7 +172,12 @@ SERVICES: Final[Mapping[str, Service]] = {
     "streams": Service(
         "streams.app",
         STAGE_STREAMS,
-        lambda settings, where: {"bootstrap": settings.bootstrap, "data": where.streams, "mark": settings.mark},
+        lambda settings, where: {
+            "bootstrap": settings.bootstrap,
+            "data": where.streams,
+            "mark": settings.mark,
+            "alerts": _thresholds(settings),
+        },
     ),
     "sink-postgres": Service(
         "streams.sinks.postgres",
@@ -206,12 +223,28 @@ SERVICES: Final[Mapping[str, Service]] = {
 }
 
 
+def workers(settings: Settings) -> list[str]:
+    """The names of the Faust workers: `streams`, `streams-2`, …"""
+    return [WORKER, *(f"{WORKER}-{number}" for number in range(2, settings.streams_workers + 1))]
+
+
+def find(name: str) -> tuple[Service, int]:
+    """The service, and the number of the worker, 1 where there is one of it only. Raises `OperatorError` where there is
+    no such service."""
+    if name in SERVICES:
+        return SERVICES[name], 1
+    base, _, number = name.rpartition("-")
+    if base == WORKER and number.isdecimal() and int(number) > 1:
+        return SERVICES[base], int(number)
+    raise OperatorError(f"there is no service {name}: there are {', '.join(SERVICES)}, and {WORKER}-2 and on")
+
+
 def run(name: str, settings: Settings, ready: Callable[[], None]) -> None:
     """Runs a service in this process until it is told to stop. Only its own modules are imported."""
     exposure.check(settings)
-    service = SERVICES[name]
+    service, worker = find(name)
     service.place(settings)
-    arguments = service.arguments(settings, folders(settings.var))
+    arguments = service.arguments(settings, folders(settings.var, worker))
     import_module(service.module).run(**arguments, ready=ready)
 
 
@@ -229,5 +262,5 @@ def program(name: str, settings: Settings, where: Folders) -> Program:
         environment={**settings.environment(), HUGE_PAGES: str(int(settings.huge_pages))},
         prepare=forget,
         probe=mark.exists,
-        start_limit_s=SERVICES[name].start_limit_s,
+        start_limit_s=find(name)[0].start_limit_s,
     )

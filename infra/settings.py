@@ -61,6 +61,20 @@ class Settings(BaseSettings):
         "Otherwise more than 7, which is what continuous aggregates look back.",
     )
 
+    streams_workers: int = Field(
+        1, ge=1, le=64, description="Faust workers that `hft up` starts; the partitions are dealt out among them."
+    )
+
+    alert_limit_percent: float = Field(
+        80.0, gt=0, le=100, description="Alert once this part of a limit of an account is used."
+    )
+    alert_drawdown_percent: float = Field(
+        10.0, gt=0, le=100, description="Alert once an account's equity is below its peak by this part of it."
+    )
+    alert_stale_seconds: float = Field(
+        60.0, gt=0, description="Alert once a symbol that trades has had no new book or trade for so long."
+    )
+
     instruments: Path = Field(
         Path(__file__).parent / "instruments.toml", description="TOML file of the instruments to trade."
     )

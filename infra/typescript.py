@@ -38,6 +38,8 @@ RECORDS: Final[tuple[Any, ...]] = (
     messages.CurrencyPnl,
     messages.Pnl,
     messages.Candle,
+    messages.OrderFlow,
+    messages.Alert,
     messages.Instrument,
     messages.SymbolLimits,
     messages.Account,
@@ -59,6 +61,7 @@ WORDS: Final[tuple[type[words.Word], ...]] = (
     words.Durability,
     words.Outcome,
     words.Reason,
+    words.AlertKind,
 )
 WORD_OF_FIELD: Final[dict[str, str]] = {
     "side": "Side",
@@ -76,6 +79,7 @@ WORD_OF_FIELD: Final[dict[str, str]] = {
     "durability": "Durability",
     "outcome": "Outcome",
     "reason": "Reason",
+    "kind": "AlertKind",
 }
 """Fields that hold a word of an enum, which the schema knows only as text."""
 DECIMAL: Final = msgspec.json.schema(messages.DecimalText)["pattern"]

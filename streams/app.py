@@ -1,4 +1,4 @@
-"""The Faust worker: agents that keep positions, P&L and candles.
+"""The Faust worker: agents that keep positions, P&L, candles, order-flow statistics and alerts.
 
 Every worker is a member of the consumer group, which deals out the partitions of their topics; a worker's state and
 place in the log are in `ledger-state` (docs/decisions/0003-ledger-state.md).
@@ -26,10 +26,13 @@ from confluent_kafka import KafkaException  # noqa: E402
 from faust.types import StreamT  # noqa: E402
 
 from streams import state  # noqa: E402
+from streams.agents.alerts import AlertKeeper  # noqa: E402
 from streams.agents.candles import CandleKeeper  # noqa: E402
 from streams.agents.keeper import Keeper  # noqa: E402
+from streams.agents.order_flow import OrderFlowKeeper  # noqa: E402
 from streams.agents.pnl import MARKS, PnlKeeper  # noqa: E402
 from streams.agents.positions import PositionKeeper  # noqa: E402
+from streams.alerts import Thresholds  # noqa: E402
 from streams.consumer import Cursor, LogMismatch  # noqa: E402
 from streams.lifecycle import Outage, stop_on_signals  # noqa: E402
 from streams.marks import Follower  # noqa: E402
@@ -49,8 +52,7 @@ SESSION_S: Final = 6
 NOISY: Final = ("faust", "mode", "aiokafka")
 """They log every connection attempt while Kafka is away; we log one line."""
 
-KEEPERS: Final = (PositionKeeper, PnlKeeper, CandleKeeper)
-"""One agent each, of topics of their own."""
+DEFAULT_ALERTS: Final = Thresholds()
 
 T = TypeVar("T")
 
@@ -59,17 +61,49 @@ class AlreadyRunning(RuntimeError):
     """Another worker has the data folder."""
 
 
+def new_app(group: str, bootstrap: str, data: Path, instance: str, on_running: Callable[[], None]) -> ResumingApp:
+    """A Faust app of ours without agents; `instance` is unique among the members of the group."""
+    return ResumingApp(
+        group,
+        broker=[f"kafka://{server}" for server in bootstrap.split(",")],
+        datadir=str(data / "faust"),
+        on_running=on_running,
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        stream_wait_empty=False,
+        consumer_group_instance_id=instance,
+        broker_session_timeout=SESSION_S,
+        broker_heartbeat_interval=2,
+        broker_max_poll_records=BATCH,
+        stream_buffer_maxsize=16,
+        worker_redirect_stdouts=False,
+    )
+
+
 class Run:
     """One run of the worker, from the loading of its state to its end."""
 
-    def __init__(self, bootstrap: str, data: Path, instance: str, on_running: Callable[[], None], mark: str) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        data: Path,
+        instance: str,
+        on_running: Callable[[], None],
+        mark: str,
+        alerts: Thresholds,
+    ) -> None:
         """Raises `KafkaException` where Kafka does not answer, `LogMismatch` where the state belongs to another log."""
         self.failure: Exception | None = None
         self.follower = Follower(bootstrap, Outbox(bootstrap, "streams-marks"), mark)
         self.keepers: list[Keeper[Any]] = [
-            keeper(bootstrap, Outbox(bootstrap, f"streams-{keeper.agent}"), self.follower, time.monotonic)
-            for keeper in KEEPERS
+            PositionKeeper(bootstrap, Outbox(bootstrap, "streams-positions"), self.follower, time.monotonic),
+            PnlKeeper(bootstrap, Outbox(bootstrap, "streams-pnl"), self.follower, time.monotonic),
+            CandleKeeper(bootstrap, Outbox(bootstrap, "streams-candles"), self.follower, time.monotonic),
+            OrderFlowKeeper(bootstrap, Outbox(bootstrap, "streams-order-flow"), self.follower, time.monotonic),
+            AlertKeeper(bootstrap, Outbox(bootstrap, "streams-alerts"), self.follower, time.monotonic, alerts),
         ]
+        """One agent each, of topics of their own."""
         self._start_follower(bootstrap)
         self.app = self._new_app(bootstrap, data, instance, on_running)
         self.worker = faust.Worker(
@@ -107,22 +141,7 @@ class Run:
             log.warning("books and trades were not read to their end within %.0f s", CAUGHT_UP_S)
 
     def _new_app(self, bootstrap: str, data: Path, instance: str, on_running: Callable[[], None]) -> ResumingApp:
-        app = ResumingApp(
-            GROUP,
-            broker=[f"kafka://{server}" for server in bootstrap.split(",")],
-            datadir=str(data / "faust"),
-            on_running=on_running,
-            web_enabled=False,
-            topic_disable_leader=True,
-            topic_allow_declare=False,
-            stream_wait_empty=False,
-            consumer_group_instance_id=instance,
-            broker_session_timeout=SESSION_S,
-            broker_heartbeat_interval=2,
-            broker_max_poll_records=BATCH,
-            stream_buffer_maxsize=16,
-            worker_redirect_stdouts=False,
-        )
+        app = new_app(GROUP, bootstrap, data, instance, on_running)
         for keeper in self.keepers:
             self._add_agent(app, keeper)
 
@@ -164,9 +183,11 @@ class Run:
             return await never
 
 
-def run(bootstrap: str, data: Path, mark: str, ready: Callable[[], None]) -> None:
+def run(
+    bootstrap: str, data: Path, mark: str, ready: Callable[[], None], *, alerts: Thresholds = DEFAULT_ALERTS
+) -> None:
     """Works until SIGTERM or SIGINT; `data` is a folder of this worker's own, `mark` what positions are valued at
-    (`words.MarkSource`).
+    (`words.MarkSource`), `alerts` says when to tell.
 
     `ready` is called once, when records are being read. What fails is started over from the saved state.
 
@@ -183,10 +204,10 @@ def run(bootstrap: str, data: Path, mark: str, ready: Callable[[], None]) -> Non
         except BlockingIOError:
             raise AlreadyRunning(f"a streams worker runs in {data} already") from None
         folder = hashlib.sha256(str(data.absolute()).encode()).hexdigest()[:8]
-        _run(bootstrap, data, f"{socket.gethostname()}-{folder}", mark, ready)
+        _run(bootstrap, data, f"{socket.gethostname()}-{folder}", mark, ready, alerts)
 
 
-def _run(bootstrap: str, data: Path, instance: str, mark: str, ready: Callable[[], None]) -> None:
+def _run(bootstrap: str, data: Path, instance: str, mark: str, ready: Callable[[], None], alerts: Thresholds) -> None:
     kafka = Outage(log, "Kafka")
     running: list[bool] = []
 
@@ -200,7 +221,7 @@ def _run(bootstrap: str, data: Path, instance: str, mark: str, ready: Callable[[
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         try:
-            attempt = Run(bootstrap, data, instance, on_running, mark)
+            attempt = Run(bootstrap, data, instance, on_running, mark, alerts)
         except KafkaException as error:
             kafka.lost(error.args[0].str())
             loop.close()

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from engine import messages, topics, words
 from engine.units import Scale
+from engine.words import Phase
 from streams import corporate_actions, ledger, records
 from streams.consumer import Cursor, LogReader, Stopped, log_bounds, place
 from streams.outbox import Outbox
@@ -39,13 +40,16 @@ class Uncertain(RuntimeError):
 
 
 class TopOfBook(Struct, frozen=True):
-    """The best prices of a book, null where a side is empty."""
+    """The best prices of a book, null where a side is empty, and what is wanted there."""
 
     bid: str | None
     ask: str | None
     seq: int
     ts_ns: int
     action_seq: int = 0
+    bid_quantity: str = "0"
+    ask_quantity: str = "0"
+    phase: str = Phase.CONTINUOUS.wire
 
 
 class LastTrade(Struct, frozen=True):
@@ -231,6 +235,11 @@ class Follower:
                 raise records.Unusable(words.Reason.UNKNOWN_ACCOUNT, "account", f"there is no account {account}")
         return found
 
+    async def known_account(self, account: str) -> messages.Account:
+        """The latest record of the account. Raises `Unusable` where there is no such account."""
+        await self.known_method(account)
+        return self.accounts[account]
+
     def price(self, held: messages.Position, holds: bool, scale: Scale) -> records.Price | None:
         """What the position is valued at, None and exceptions as `mark` has them."""
         symbol = held.symbol
@@ -338,13 +347,16 @@ class Follower:
         known = self.books.get(record.symbol)
         if known is not None and record.seq <= known.seq:
             return
-        bid = record.bids[0][0] if record.bids else None
-        ask = record.asks[0][0] if record.asks else None
-        scale = self.scales.get(record.symbol)
-        for price in (bid, ask):
-            if price is not None and scale is not None:
-                records.ticks(price, scale)
-        self.books[record.symbol] = TopOfBook(bid, ask, record.seq, record.ts_ns, record.action_seq)
+        bid, bids = record.bids[0][:2] if record.bids else (None, "0")
+        ask, asks = record.asks[0][:2] if record.asks else (None, "0")
+        if (scale := self.scales.get(record.symbol)) is not None:
+            for price, quantity in ((bid, bids), (ask, asks)):
+                if price is not None:
+                    records.ticks(price, scale)
+                records.lots(quantity, scale)
+        self.books[record.symbol] = TopOfBook(
+            bid, ask, record.seq, record.ts_ns, record.action_seq, bids, asks, record.phase
+        )
         if known is None or (known.bid, known.ask) != (bid, ask):
             with self._changing:
                 self._changed.add(record.symbol)

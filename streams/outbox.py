@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import base64
 import logging
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from engine import messages, topics, words
 from engine.quiet import LIBRDKAFKA
-from streams.consumer import ANSWER_S, Cursor, Place, place
+from streams.consumer import ANSWER_S, Cursor, Partition, Place
 
 log = logging.getLogger(__name__)
 
@@ -130,8 +130,8 @@ class Outbox:
         if error is not None:
             self._failure = error
             return
-        topic, partition, offset = place(message)
-        self.ends[topic, partition] = max(self.ends.get((topic, partition), 0), offset + 1)
+        # In order within a partition, since the producer is idempotent.
+        self.ends[cast(Partition, (message.topic(), message.partition()))] = cast(int, message.offset()) + 1
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():

@@ -76,28 +76,38 @@ def check_name(field: str, name: str) -> None:
         raise Unusable(words.Reason.INVALID_FIELD, field, f"{name[:NAME_LENGTH]!r} is no name")
 
 
-def traded(record: messages.Fill | messages.Trade, scale: Scale) -> tuple[int, int]:
-    """Lots and ticks of a fill or trade, and its stamps checked.
+def check_stamps(seq: int, index: int, *times_ns: int) -> None:
+    """Raises `Unusable` where the numbers of a report or its times are out of their range."""
+    if not (0 < seq < LIMIT and 0 <= index < LIMIT):
+        raise Unusable(words.Reason.INVALID_FIELD, "seq", f"seq {seq}, index {index} number no report")
+    for ts_ns in times_ns:
+        if not 0 <= ts_ns < LIMIT:
+            raise Unusable(words.Reason.INVALID_FIELD, "ts_ns", f"{ts_ns} is no time")
 
-    Raises:
-        Unusable: a number is no multiple of the instrument's step or not positive, or out of its range.
-    """
-    field, reason = "quantity", words.Reason.INVALID_QUANTITY
+
+def size(quantity: str, scale: Scale) -> int:
+    """Lots of a quantity, 0 included. Raises `Unusable` where it is no multiple of the instrument's lot."""
     try:
-        quantity = lots(record.quantity, scale)
-        if quantity <= 0:
-            raise units.OutOfRange(f"{record.quantity} is not positive")
-        field, reason = "price", words.Reason.INVALID_PRICE
-        price = ticks(record.price, scale)
-        if price <= 0:
-            raise units.OutOfRange(f"{record.price} is not positive")
+        found = lots(quantity, scale)
+        if found < 0:
+            raise units.OutOfRange(f"{quantity} is negative")
     except _NUMBERS as error:
-        raise Unusable(reason, field, str(error) or f"{field} is not a number") from None
-    if not (0 < record.seq < LIMIT and 0 <= record.index < LIMIT):
-        raise Unusable(words.Reason.INVALID_FIELD, "seq", f"seq {record.seq}, index {record.index} number no report")
-    if not (0 <= record.ts_ns < LIMIT and 0 <= record.transact_ns < LIMIT):
-        raise Unusable(words.Reason.INVALID_FIELD, "ts_ns", f"{record.ts_ns}, {record.transact_ns} are no times")
-    return quantity, price
+        raise Unusable(words.Reason.INVALID_QUANTITY, "quantity", str(error) or "quantity is not a number") from None
+    return found
+
+
+def size_and_price(quantity: str, price: str, scale: Scale) -> tuple[int, int]:
+    """Lots and ticks of what was traded. Raises `Unusable` where one is not positive or no multiple of its step."""
+    traded = size(quantity, scale)
+    if traded == 0:
+        raise Unusable(words.Reason.INVALID_QUANTITY, "quantity", f"{quantity} is not positive")
+    try:
+        at = ticks(price, scale)
+        if at <= 0:
+            raise units.OutOfRange(f"{price} is not positive")
+    except _NUMBERS as error:
+        raise Unusable(words.Reason.INVALID_PRICE, "price", str(error) or "price is not a number") from None
+    return traded, at
 
 
 def execution(fill: messages.Fill, scale: Scale) -> ledger.Execution:
@@ -108,7 +118,8 @@ def execution(fill: messages.Fill, scale: Scale) -> ledger.Execution:
     """
     if fill.strategy is not None:
         check_name("strategy", fill.strategy)
-    quantity, price = traded(fill, scale)
+    quantity, price = size_and_price(fill.quantity, fill.price, scale)
+    check_stamps(fill.seq, fill.index, fill.ts_ns)
     try:
         fee = money(fill.fee)
     except _NUMBERS as error:
@@ -123,8 +134,9 @@ def execution(fill: messages.Fill, scale: Scale) -> ledger.Execution:
 
 
 def tick(trade: messages.Trade, scale: Scale) -> candles.Tick:
-    """The trade in ticks and lots, and its event time. Raises `Unusable` as `traded` does."""
-    quantity, price = traded(trade, scale)
+    """The trade in ticks and lots, and its event time. Raises `Unusable` as `size_and_price` and `check_stamps` do."""
+    quantity, price = size_and_price(trade.quantity, trade.price, scale)
+    check_stamps(trade.seq, trade.index, trade.ts_ns, trade.transact_ns)
     return candles.Tick(trade.seq, trade.index, trade.ts_ns, trade.transact_ns or trade.ts_ns, price, quantity)
 
 
@@ -154,11 +166,7 @@ def check_position(record: messages.Position, scale: Scale) -> None:
     check_name("account", record.account)
     for strategy in record.strategies:
         check_name("strategy", strategy.strategy)
-    if not (0 < record.last_seq < LIMIT and 0 <= record.last_index < LIMIT):
-        at = f"{record.last_seq}, index {record.last_index}"
-        raise Unusable(words.Reason.INVALID_FIELD, "last_seq", f"seq {at} number no report")
-    if not 0 <= record.ts_ns < LIMIT:
-        raise Unusable(words.Reason.INVALID_FIELD, "ts_ns", f"{record.ts_ns} is no time")
+    check_stamps(record.last_seq, record.last_index, record.ts_ns)
     try:
         field = "last_price"
         ticks(record.last_price, scale)
@@ -172,11 +180,24 @@ def check_position(record: messages.Position, scale: Scale) -> None:
         raise Unusable(words.Reason.INVALID_FIELD, field, str(error) or f"{field} is not a number") from None
 
 
+def check_pnl(record: messages.Pnl) -> None:
+    """Raises `Unusable` where a name or a number is out of its range."""
+    check_name("account", record.account)
+    for symbol in record.marks:
+        check_name("marks", symbol)
+    check_stamps(record.last_seq, 0, record.ts_ns)
+    for field in ("equity", "peak_equity", "drawdown", "gross_exposure"):
+        try:
+            money(getattr(record, field))
+        except _NUMBERS as error:
+            raise Unusable(words.Reason.INVALID_FIELD, field, str(error) or f"{field} is not a number") from None
+
+
 def average_price(holding: ledger.Holding, scale: Scale) -> str | None:
     """The average price of the base, which reductions do not change; null when flat (`units.average_text` rounds)."""
     if holding.quantity == 0:
         return None
-    return units.average_text(abs(holding.base_cost), holding.base_quantity * scale.money_per_tick_lot, scale.tick)
+    return scale.average_price_text(abs(holding.base_cost), holding.base_quantity * scale.money_per_tick_lot)
 
 
 def strategy_position(strategy: str, holding: ledger.Holding, scale: Scale) -> messages.StrategyPosition:

@@ -126,9 +126,7 @@ class CandleKeeper(Keeper[SymbolState]):
     async def resume(self, partitions: Iterable[int]) -> dict[int, int]:
         offsets = await super().resume(partitions)
         for shelf in self.shelves.values():
-            for symbol in shelf.states:
-                await self._follower.known_scale(symbol)
-                self._moved.add(symbol)
+            self._moved.update(shelf.states)
         return offsets
 
     async def release(self) -> None:

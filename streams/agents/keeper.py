@@ -20,7 +20,7 @@ from confluent_kafka import Message
 from engine import words
 from streams import state
 from streams.consumer import LogMismatch, Partition, Place, log_bounds, place, read_to_end
-from streams.outbox import Outbox
+from streams.outbox import MOST_TEXT, Outbox
 from streams.records import Unusable
 from streams.resume import Batch
 
@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 
 OUTPUTS_BEHIND: Final = 20_000
 """An idle partition saves its cursor again after so many output records, which keeps short what a start reads."""
+
+TURN: Final = 250
+"""After so many records the other agents have their turn: some milliseconds."""
 
 SAVE_INTERVAL_S: Final = 1.0
 """How often the state is saved. What was published since is found in the output topic at a start."""
@@ -109,7 +112,10 @@ class Keeper(ABC, Generic[S]):
             for message in batch:
                 name, number, offset = place(message)
                 self.outbox.ends[name, number] = max(self.outbox.ends.get((name, number), 0), offset + 1)
-                self.recall(shelves, message)
+                try:
+                    self.recall(shelves, message)
+                except (msgspec.DecodeError, ValueError) as error:  # none of ours: its readers set it aside
+                    log.warning("%s: %s/%d offset %d: %s", self.agent, name, number, offset, str(error)[:MOST_TEXT])
         for partition, start in starts.items():
             self.outbox.ends.setdefault(partition, start or 0)
         for shelf in shelves.values():
@@ -140,7 +146,9 @@ class Keeper(ABC, Generic[S]):
             shelf = self.shelves.get(partition)
             if shelf is None:
                 return
-            for record in batch:
+            for number, record in enumerate(batch, 1):
+                if number % TURN == 0:
+                    await asyncio.sleep(0)
                 if record.offset < shelf.next_offset:
                     continue
                 shelf.next_offset = record.offset + 1

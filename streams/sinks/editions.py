@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import psycopg
 
-HISTORIES: Final = ("executions", "trades", "order_events", "position_history", "pnl")
+HISTORIES: Final = ("executions", "trades", "order_events", "position_history", "pnl", "order_flow", "alerts")
 """Tables that only grow: hypertables where there are any, and what HFT_HISTORY_DAYS is about."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine import topics
+from streams.sinks.agent_tables import ALERTS, ORDER_FLOW
 from streams.sinks.candle_tables import CANDLES
 from streams.sinks.ledger_tables import PNL, POSITION_HISTORY, POSITIONS
 from streams.sinks.order_tables import ORDER_EVENTS, ORDERS
@@ -18,4 +19,6 @@ TABLES: Final[dict[str, tuple[Table, ...]]] = {
     topics.POSITIONS.name: (POSITIONS, POSITION_HISTORY),
     topics.PNL.name: (PNL,),
     topics.CANDLES.name: (CANDLES,),
+    topics.ORDER_FLOW.name: (ORDER_FLOW,),
+    topics.ALERTS.name: (ALERTS,),
 }

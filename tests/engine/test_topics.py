@@ -13,7 +13,8 @@ from engine.messages import Record
 from engine.topics import TOPICS, Topic
 
 EXPECTED = (
-    *("orders", "commands", "order-events", "fills", "trades", "books", "positions", "pnl", "candles"),
+    *("orders", "commands", "order-events", "fills", "trades", "books", "positions", "pnl"),
+    *("candles", "order-flow", "alerts"),
     *("instruments", "accounts", "corporate-actions", "ledger-state", "state-hashes", "audit", "dead-letters"),
 )
 

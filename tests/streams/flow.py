@@ -326,6 +326,7 @@ def order_events(count: int, first: int = 1_000, accounts: int = 5) -> Iterator[
             life = lives[number % 3]
             if step < len(life):
                 exec_type, status, filled, leaves = life[step]
+                traded = {"last_quantity": "4" if status != "filled" else "6", "last_price": "190.00"}
                 symbol = symbols[number % len(symbols)]
                 event = report(
                     first + step * count + number,
@@ -338,6 +339,7 @@ def order_events(count: int, first: int = 1_000, accounts: int = 5) -> Iterator[
                     symbol=symbol,
                     filled_quantity=filled,
                     leaves_quantity=leaves,
+                    **(traded if exec_type == "trade" else {}),
                 )
                 yield topics.ORDER_EVENTS.name, symbol, event
 

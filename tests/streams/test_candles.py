@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import msgspec
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine import messages
@@ -17,6 +17,8 @@ from streams.candles import EMPTY, INTERVALS_S, LIVE_NS, REWIND_NS, SECOND_NS, B
 
 START_NS = 1_750_000_000 * SECOND_NS
 CENT = Scale(Decimal("0.01"), Decimal(1))
+steady = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""No test of how fast this machine is just now."""
 
 
 def tick(number: int, ts_ns: int, price: int = 100, lots: int = 1, event_ns: int | None = None) -> Tick:
@@ -60,6 +62,7 @@ def ticks_of(steps: list[tuple[int, int, int]]) -> list[Tick]:
     return made
 
 
+@steady
 @given(trades)
 def test_every_bar_is_what_sorting_the_trades_into_intervals_gives(steps: list[tuple[int, int, int]]) -> None:
     ticks = ticks_of(steps)
@@ -78,6 +81,7 @@ def test_every_bar_is_what_sorting_the_trades_into_intervals_gives(steps: list[t
         assert (bar.last_seq, bar.ts_ns) == (inside[-1].seq, inside[-1].ts_ns)
 
 
+@steady
 @given(trades, st.integers(0, 60))
 def test_a_repeat_changes_nothing_and_a_saved_chart_goes_on(steps: list[tuple[int, int, int]], at: int) -> None:
     ticks = ticks_of(steps)
@@ -89,6 +93,7 @@ def test_a_repeat_changes_nothing_and_a_saved_chart_goes_on(steps: list[tuple[in
     assert (chart, closed) == folded(ticks)
 
 
+@steady
 @given(trades)
 def test_settling_before_each_trade_closes_some_bars_earlier_and_changes_none(
     steps: list[tuple[int, int, int]],

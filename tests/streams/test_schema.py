@@ -56,7 +56,9 @@ def documented() -> Schema:
     return found
 
 
-@pytest.mark.parametrize("name", ["orders", "order_events", "executions", "trades", "pnl", "candles", "users"])
+@pytest.mark.parametrize(
+    "name", ["orders", "order_events", "executions", "trades", "pnl", "candles", "order_flow", "alerts", "users"]
+)
 def test_every_column_is_documented(columns: Schema, name: str) -> None:
     assert documented()[name] == columns[name]
 

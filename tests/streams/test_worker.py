@@ -15,7 +15,9 @@ from confluent_kafka import Producer
 
 from engine import messages
 from engine import topics as wire
-from streams import audit, candles, records
+from streams import audit, candles, order_flow, records
+from streams.agents.order_flow import CountedEvent
+from streams.agents.order_flow import counted as of_event
 from streams.consumer import log_bounds, place, read_to_end
 from tests.streams import flow, servers
 from tests.streams.servers import OurProcess, wait_for
@@ -176,8 +178,8 @@ def test_lost_state_is_made_again_without_repeating_a_record(topics: str, worker
     assert result.positions == result.fills
 
 
-def rubbish(sound: Any) -> dict[bytes, tuple[str, str | None]]:
-    """Records of every kind that cannot be used, and what their dead letters must say."""
+def unreadable(sound: Any) -> dict[bytes, tuple[str, str | None]]:
+    """What is no record of the topic, and what its dead letter must say."""
     return {
         b"no json": ("malformed", None),
         b"": ("malformed", None),
@@ -186,6 +188,12 @@ def rubbish(sound: Any) -> dict[bytes, tuple[str, str | None]]:
         b"[" * 10_000: ("malformed", None),
         b'{"seq": 1}': ("malformed", None),
         messages.as_json(sound)[:-1]: ("malformed", None),
+    }
+
+
+def rubbish(sound: Any) -> dict[bytes, tuple[str, str | None]]:
+    """The same, and records of a symbol that cannot be used."""
+    return unreadable(sound) | {
         messages.as_json(sound).replace(b'"symbol":"', b'"symbol":"\xff'): ("malformed", None),
         flow.changed(sound, symbol=None): ("malformed", None),
         flow.changed(sound, symbol="NOPE"): ("unknown_symbol", "symbol"),
@@ -211,14 +219,17 @@ def wrong_trades(sound: Any) -> dict[bytes, tuple[str, str | None]]:
 def test_a_record_that_cannot_be_used_is_a_dead_letter_and_no_obstacle(topics: str, workers: Workers) -> None:
     market = flow.Market(seed=13)
     flow.produce(topics, market.setup())
-    workers.start()
+    worker = workers.start()
     day = list(market.commands(60))
     before, after = day[: len(day) // 2], day[len(day) // 2 :]
     flow.produce(topics, before)
     sound = {topic: [record for name, _, record in day if name == topic] for topic in ("fills", "trades")}
     wait_for(lambda: servers.has(topics, "positions", sum(t == "fills" for t, _, _ in before)), "positions")
     fill, trade = sound["fills"][0], sound["trades"][0]
-    position = next(record for record in servers.records(topics, wire.POSITIONS))
+    wait_for(lambda: servers.has(topics, "pnl", 1), "P&L")
+    position, pnl = (next(iter(servers.records(topics, topic))) for topic in (wire.POSITIONS, wire.PNL))
+    event = flow.report(day[0][2].seq, 0, "trade", "filled", last_quantity="10", last_price="190.00", liquidity="taker")
+    ended = flow.report(day[0][2].seq, 0, "canceled", "canceled", filled_quantity="11")
     bad = {
         "fills": wrong_trades(fill)
         | {
@@ -234,7 +245,22 @@ def test_a_record_that_cannot_be_used_is_a_dead_letter_and_no_obstacle(topics: s
             flow.changed(position, quantity="0.00000001"): ("invalid_field", "quantity"),
             flow.changed(position, cost="9" * 61): ("invalid_field", "cost"),
             flow.changed(position, account="a" * 900_000): ("invalid_field", "account"),
-            flow.changed(position, last_seq=10**30): ("invalid_field", "last_seq"),
+            flow.changed(position, last_seq=10**30): ("invalid_field", "seq"),
+        },
+        "order-events": rubbish(event)
+        | {
+            flow.changed(event, last_quantity="0"): ("invalid_quantity", "quantity"),
+            flow.changed(event, last_price=None): ("invalid_price", "price"),
+            flow.changed(event, seq=0): ("invalid_field", "seq"),
+            messages.as_json(ended): ("invalid_quantity", "filled_quantity"),
+        },
+        "pnl": unreadable(pnl)
+        | {
+            flow.changed(pnl, account="nobody"): ("unknown_account", "account"),
+            flow.changed(pnl, account="a" * 900_000): ("invalid_field", "account"),
+            flow.changed(pnl, last_seq=10**30): ("invalid_field", "seq"),
+            flow.changed(pnl, drawdown="9" * 61): ("invalid_field", "drawdown"),
+            flow.changed(pnl, equity="half"): ("malformed", None),
         },
     }
     producer = Producer({"bootstrap.servers": topics})
@@ -242,26 +268,85 @@ def test_a_record_that_cannot_be_used_is_a_dead_letter_and_no_obstacle(topics: s
         for value in values:
             producer.produce(topic, value, b"AAPL")
     producer.flush()
+    worker.kill()
+    workers.start()
     flow.produce(topics, after)
 
     def letters() -> list[messages.DeadLetter]:
-        """The agents' own: who follows the marks says what is wrong with a trade, too."""
-        agents = ("streams-positions:", "streams-pnl:", "streams-candles:")
+        """The agents' own, a killed worker's repeats included: who follows the marks says what is wrong with a trade,
+        too."""
+        agents = tuple(f"streams-{name}:" for name in ("positions", "pnl", "candles", "order-flow", "alerts"))
         return [one for one in servers.records(topics, wire.DEAD_LETTERS) if one.text.startswith(agents)]
 
-    wait_for(lambda: len(letters()) >= sum(map(len, bad.values())), "dead letters")
+    def said_of_each() -> bool:
+        return len({(one.topic, one.value) for one in letters()}) >= sum(map(len, bad.values()))
+
+    wait_for(said_of_each, "dead letters")
     said: defaultdict[str, dict[bytes, tuple[str, str | None]]] = defaultdict(dict)
     for letter in letters():
         said[letter.topic][base64.b64decode(letter.value)] = (letter.reason, letter.field)
     for topic, values in bad.items():
         assert said[topic] == {value[:65_536]: why for value, why in values.items()}, topic
 
-    unreadable = len(bad["positions"])
-    wait_for(lambda: servers.has(topics, "positions", len(sound["fills"]) + unreadable), "a position for each fill")
+    wanted = len(sound["fills"]) + len(bad["positions"])
+    wait_for(lambda: servers.has(topics, "positions", wanted), "a position for each fill")
     found = [value for _, value in raw(topics, "positions") if value not in bad["positions"]]
     decoder = msgspec.json.Decoder(messages.Position)
     assert {decoder.decode(value).last_seq for value in found} == {record.seq for record in sound["fills"]}
     assert len(found) == len(sound["fills"])
+
+
+def test_alerts_and_order_flow_go_on_after_a_kill(topics: str, workers: Workers) -> None:
+    market = flow.Market(seed=17, accounts=2)
+    setup = market.setup()
+    flow.produce(topics, setup)
+    accounts = [record for topic, _, record in setup if topic == "accounts"]
+    none = dict.fromkeys(messages.SymbolLimits.__struct_fields__)
+    tight = messages.SymbolLimits(**{**none, "max_long": "0", "max_short": "0"})
+
+    def limit(*limits: messages.SymbolLimits) -> None:
+        limited = [msgspec.structs.replace(account, limits=list(limits)) for account in accounts]
+        flow.produce(topics, [("accounts", account.account, account) for account in limited])
+
+    def alerts() -> list[messages.Alert]:
+        return list(servers.records(topics, wire.ALERTS))
+
+    limit(tight)
+    worker = workers.start()
+    flow.produce(topics, market.commands(100))
+    wait_for(alerts, "an alert")
+    worker.kill()
+    workers.start()
+    shares = ("AAPL", "MSFT")  # the others' lots are not those of the events
+    flow.produce(topics, chain(market.commands(100), (one for one in flow.order_events(40) if one[1] in shares)))
+    limit()
+    flow.produce(topics, market.commands(100))
+
+    def all_over() -> bool:
+        on = {(one.account, one.symbol, one.limit_name): one.raised for one in alerts()}
+        return not any(on.values())
+
+    wait_for(all_over, "the end of every alert")
+    states: defaultdict[tuple[Any, ...], list[bool]] = defaultdict(list)
+    for one in alerts():
+        states[one.account, one.kind, one.symbol, one.limit_name].append(one.raised)
+    for subject, said in states.items():
+        assert said == [True, False] * (len(said) // 2), subject
+
+    flows: dict[str, order_flow.Flow] = {}
+    for event in servers.records(topics, wire.ORDER_EVENTS):
+        counted = msgspec.convert(event, CountedEvent, from_attributes=True)
+        before = flows.get(event.symbol, order_flow.EMPTY)
+        flows[event.symbol] = order_flow.take(before, of_event(counted, flow.SCALES[event.symbol]))
+
+    def newest() -> dict[str, messages.OrderFlow]:
+        return {record.symbol: record for record in servers.records(topics, wire.ORDER_FLOW)}
+
+    wait_for(lambda: {s: r.last_seq for s, r in newest().items()} == {s: f.last_seq for s, f in flows.items()}, "flow")
+    for symbol, record in newest().items():
+        totals = order_flow.window(flows[symbol])
+        assert (record.orders, record.rejected, record.canceled) == (totals.orders, totals.rejected, totals.canceled)
+        assert record.fill_ratio is not None
 
 
 FAIL_ONCE = """

@@ -11,6 +11,10 @@ ALTER TABLE position_history SET (timescaledb.compress, timescaledb.compress_seg
 SELECT add_compression_policy('position_history', INTERVAL '7 days', if_not_exists => true);
 ALTER TABLE pnl SET (timescaledb.compress, timescaledb.compress_segmentby = 'account', timescaledb.compress_orderby = 'timestamp, id');
 SELECT add_compression_policy('pnl', INTERVAL '7 days', if_not_exists => true);
+ALTER TABLE order_flow SET (timescaledb.compress, timescaledb.compress_segmentby = 'symbol', timescaledb.compress_orderby = 'timestamp, id');
+SELECT add_compression_policy('order_flow', INTERVAL '7 days', if_not_exists => true);
+ALTER TABLE alerts SET (timescaledb.compress, timescaledb.compress_orderby = 'timestamp, id');
+SELECT add_compression_policy('alerts', INTERVAL '7 days', if_not_exists => true);
 
 DROP VIEW candles_1m;
 CREATE MATERIALIZED VIEW candles_1m WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS

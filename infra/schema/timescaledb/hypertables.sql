@@ -5,3 +5,5 @@ SELECT create_hypertable('trades', by_range('timestamp', INTERVAL '1 day'), crea
 SELECT create_hypertable('order_events', by_range('timestamp', INTERVAL '1 day'), create_default_indexes => false, if_not_exists => true, migrate_data => true);
 SELECT create_hypertable('position_history', by_range('timestamp', INTERVAL '1 day'), create_default_indexes => false, if_not_exists => true, migrate_data => true);
 SELECT create_hypertable('pnl', by_range('timestamp', INTERVAL '1 day'), create_default_indexes => false, if_not_exists => true, migrate_data => true);
+SELECT create_hypertable('order_flow', by_range('timestamp', INTERVAL '1 day'), create_default_indexes => false, if_not_exists => true, migrate_data => true);
+SELECT create_hypertable('alerts', by_range('timestamp', INTERVAL '1 day'), create_default_indexes => false, if_not_exists => true, migrate_data => true);

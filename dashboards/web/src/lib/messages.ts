@@ -131,6 +131,11 @@ export type Reason =
   | "disconnected"
   | "corporate_action";
 
+export type AlertKind =
+  | "limit"
+  | "drawdown"
+  | "feed_stale";
+
 /** Statuses of an order that can still trade. */
 export const WORKING: readonly OrderStatus[] = ["pending_new", "new", "partially_filled"];
 
@@ -477,6 +482,49 @@ export interface Candle {
   closed: boolean;
   last_seq: number;
   last_index: number;
+  ts_ns: NanosecondText;
+}
+
+/** Topic `order-flow`: a symbol's last `window_s` seconds up to the report (`last_seq`, `last_index`), and its best
+ * prices by the book of `book_seq`. Ratios are in 1 (−1 to 1, or 0 to 1), null where there is nothing to divide by. */
+export interface OrderFlow {
+  v: number;
+  symbol: string;
+  window_s: number;
+  spread: DecimalText | null;
+  mid: DecimalText | null;
+  imbalance: DecimalText | null;
+  book_seq: number | null;
+  orders: number;
+  rejected: number;
+  canceled: number;
+  trades: number;
+  volume: DecimalText;
+  buy_volume: DecimalText;
+  sell_volume: DecimalText;
+  vwap: DecimalText | null;
+  trade_imbalance: DecimalText | null;
+  realized_volatility: DecimalText;
+  fill_ratio: DecimalText | null;
+  last_seq: number;
+  last_index: number;
+  ts_ns: NanosecondText;
+}
+
+/** Topic `alerts`: something begins (`raised`), or ends, to be worth telling. `used` is the share of a limit, of the
+ * peak equity (drawdown) or of the silence that is borne (feed_stale), in 1; `threshold` is where it is told, null
+ * where what it was about is gone. `account` is null where it is about a symbol's feed. */
+export interface Alert {
+  v: number;
+  account: string | null;
+  kind: AlertKind;
+  symbol: string | null;
+  limit_name: string | null;
+  raised: boolean;
+  used: DecimalText;
+  threshold: DecimalText | null;
+  text: string;
+  last_seq: number;
   ts_ns: NanosecondText;
 }
 

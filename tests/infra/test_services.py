@@ -1,0 +1,32 @@
+"""The table of our own processes, and the workers of which there may be several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra import services
+from infra.errors import OperatorError
+from infra.folders import folders
+from infra.settings import Settings
+
+
+def test_each_worker_has_a_name_and_a_folder_of_its_own(tmp_path: Path) -> None:
+    names = services.workers(Settings(streams_workers=3, var=tmp_path))
+    assert names == ["streams", "streams-2", "streams-3"]
+    found = [services.find(name) for name in names]
+    assert {service.module for service, _ in found} == {"streams.app"}
+    assert len({folders(tmp_path, number).streams for _, number in found}) == 3
+
+
+@pytest.mark.parametrize("name", ["streams-1", "streams-0", "streams-", "streams-x", "engine-2", "nothing", ""])
+def test_what_is_no_service_is_refused(name: str) -> None:
+    with pytest.raises(OperatorError, match="there is no service"):
+        services.find(name)
+
+
+def test_alert_thresholds_are_settings(tmp_path: Path) -> None:
+    settings = Settings(alert_limit_percent=90, alert_drawdown_percent=2.5, alert_stale_seconds=5)
+    thresholds = services.SERVICES["streams"].arguments(settings, folders(tmp_path))["alerts"]
+    assert tuple(thresholds) == (900_000, 25_000, 5.0)
