@@ -41,11 +41,34 @@ OURS: Final = ("order:*", "orders:working:*", "position:*", "positions:*", "pnl:
 """Every key that this sink writes."""
 
 _order: Final = msgspec.json.Decoder(messages.Order)
+_position: Final = msgspec.json.Decoder(messages.Position)
 _encode: Final = msgspec.json.Encoder().encode
 
 
 def cursor_key(topic: str) -> str:
     return f"cursor:{topic}"
+
+
+def _newest_positions(client: Any, placed: Iterable[Placed]) -> dict[str, messages.Position]:
+    """Key → the newest of the records, wherever they stand in the log, where Redis has no newer one: a worker that was
+    frozen and woke up may write positions that another has gone beyond."""
+    newest: dict[str, messages.Position] = {}
+    for _, _, record in placed:
+        key = f"position:{record.account}|{record.symbol}"
+        if key not in newest or _place_of(record) >= _place_of(newest[key]):
+            newest[key] = record
+    if not newest:
+        return newest
+    known = client.mget(list(newest))
+    return {
+        key: record
+        for raw, (key, record) in zip(known, newest.items(), strict=True)
+        if raw is None or _place_of(record) >= _place_of(_position.decode(raw))
+    }
+
+
+def _place_of(position: messages.Position) -> tuple[int, int]:
+    return position.last_seq, position.last_index
 
 
 class Moved(Exception):
@@ -128,8 +151,12 @@ class RedisSink:
             pipeline.watch(*(cursor_key(topic) for topic in TOPICS))  # type: ignore[no-untyped-call]
             self._check(pipeline)
             folded = self._fold(pipeline, decoded.get(topics.ORDER_EVENTS.name, ()))
+            positions = _newest_positions(pipeline, decoded.get(topics.POSITIONS.name, ()))
             pipeline.multi()
             self._put_orders(pipeline, folded)
+            for key, position in positions.items():
+                pipeline.set(key, _encode(position))
+                pipeline.sadd(f"positions:{position.account}", position.symbol)
             for topic, placed in decoded.items():
                 _PUT.get(topic, _put_nothing)(pipeline, placed)
             for (topic, number), offset in reached.items():
@@ -170,12 +197,6 @@ class RedisSink:
                 pipeline.srem(members, order.order_id)
 
 
-def _put_positions(pipeline: Pipeline, placed: list[Placed]) -> None:
-    for (account, symbol), record in {(r.account, r.symbol): r for _, _, r in placed}.items():
-        pipeline.set(f"position:{account}|{symbol}", _encode(record))
-        pipeline.sadd(f"positions:{account}", symbol)
-
-
 def _put_pnl(pipeline: Pipeline, placed: list[Placed]) -> None:
     for account, record in {record.account: record for _, _, record in placed}.items():
         pipeline.set(f"pnl:{account}", _encode(record))
@@ -191,12 +212,11 @@ def _put_instruments(pipeline: Pipeline, placed: list[Placed]) -> None:
 
 
 def _put_nothing(pipeline: Pipeline, placed: list[Placed]) -> None:
-    """Orders are put with their fold."""
+    """Orders and positions are put once they are compared with those that Redis has."""
 
 
 _PUT: Final[dict[str, Callable[[Pipeline, list[Placed]], None]]] = {
     topics.INSTRUMENTS.name: _put_instruments,
-    topics.POSITIONS.name: _put_positions,
     topics.PNL.name: _put_pnl,
     topics.BOOKS.name: _put_books,
 }

@@ -115,6 +115,18 @@ def test_redis_holds_the_latest_of_each_key(topics: str, url: str) -> None:
     check(url, day)
 
 
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one by one"])
+def test_an_older_position_that_comes_late_changes_nothing(topics: str, url: str, together: bool) -> None:
+    day = whole_day(8, 100)
+    positions = [record for record in day if record[0] == "positions"]
+    late = positions[:3]
+    with running(topics, url):
+        for batch in [day + late] if together else [day, late]:
+            flow.produce(topics, batch)
+            wait_for(lambda: is_caught_up(topics, url), "the sink")
+    check(url, day)
+
+
 def test_closed_orders_expire_and_working_ones_stay(topics: str, url: str) -> None:
     flow.produce(topics, list(flow.order_events(2)))
     with running(topics, url):
