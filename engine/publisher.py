@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
-from engine import snapshot
+from engine import acks, snapshot
 from engine.core import Core
 from engine.deliveries import Deliveries, Pending
 from engine.journal_reader import Reader, command_time, runs
@@ -100,8 +100,7 @@ class Publisher:
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
-                "enable.idempotence": True,
-                "acks": "all",
+                **acks.configuration(),
                 "partitioner": "murmur2_random",
                 "message.timeout.ms": 0,
                 "linger.ms": 2,

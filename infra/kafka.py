@@ -1,4 +1,5 @@
-"""The embedded Kafka broker (Apache Kafka 4 in KRaft mode, one node that is controller and broker), and the topics."""
+"""The embedded Kafka broker (Apache Kafka 4 in KRaft mode, controller and broker in one; alone, or one of several), and
+the topics."""
 
 from __future__ import annotations
 
@@ -48,29 +49,40 @@ def java(setting: str) -> str:
     return str(path.absolute())
 
 
-def configuration(folder: Path, port: int) -> dict[str, str]:
-    """server.properties of a broker on 127.0.0.1:`port` whose controller takes the next port."""
+def configuration(folder: Path, port: int, quorum: Sequence[int] = ()) -> dict[str, str]:
+    """server.properties of a broker on 127.0.0.1:`port` whose controller takes the next port.
+
+    `quorum` are the ports of all brokers of its cluster, its own among them, in the order of their node ids; empty: it
+    is alone. Kafka's own topics are kept by up to three of them, and by two at least where there are three."""
+    ports = tuple(quorum) or (port,)
     broker, controller = f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}"
+    copies = str(min(len(ports), 3))
+    in_sync = "2" if len(ports) >= 3 else "1"
+    if len(ports) == 1:
+        voters = {"controller.quorum.bootstrap.servers": controller}
+    else:
+        nodes = ",".join(f"{number}@127.0.0.1:{each + 1}" for number, each in enumerate(ports, 1))
+        voters = {"controller.quorum.voters": nodes}
     return {
         "process.roles": "broker,controller",
-        "node.id": "1",
+        "node.id": str(ports.index(port) + 1),
         "listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
         "advertised.listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
         "controller.listener.names": "CONTROLLER",
-        "controller.quorum.bootstrap.servers": controller,
+        **voters,
         "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
         "log.dirs": str(folder / "data"),
         "auto.create.topics.enable": "false",
         "num.partitions": "1",
-        "default.replication.factor": "1",
-        "min.insync.replicas": "1",
-        "offsets.topic.replication.factor": "1",
+        "default.replication.factor": copies,
+        "min.insync.replicas": in_sync,
+        "offsets.topic.replication.factor": copies,
         "offsets.topic.num.partitions": "4",
-        "transaction.state.log.replication.factor": "1",
-        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": in_sync,
         "transaction.state.log.num.partitions": "4",
-        "share.coordinator.state.topic.replication.factor": "1",
-        "share.coordinator.state.topic.min.isr": "1",
+        "share.coordinator.state.topic.replication.factor": copies,
+        "share.coordinator.state.topic.min.isr": in_sync,
         "group.initial.rebalance.delay.ms": "0",
         # Faust asks for short sessions, so that it is back soon after a kill.
         "group.min.session.timeout.ms": "1000",
@@ -93,17 +105,19 @@ def program(
     *,
     log_file: Path,
     java_setting: str = "",
+    quorum: Sequence[int] = (),
     checkpoint: Callable[[], None] = lambda: None,
 ) -> Program:
-    """The broker's program, its folder formatted. Raises `OperatorError`."""
+    """The broker's program, its folder formatted; `quorum` as for `configuration`. Raises `OperatorError`."""
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     properties = folder / "server.properties"
-    lines = "".join(f"{name}={value}\n" for name, value in configuration(folder, port).items())
+    lines = "".join(f"{name}={value}\n" for name, value in configuration(folder, port, quorum).items())
     properties.write_text(lines)
     run = (java(java_setting), *JVM_OPTIONS, "-cp", os.pathsep.join(str(jar) for jar in class_path))
     if not (folder / "data" / "meta.properties").exists():
-        arguments = ("format", "--standalone", "--ignore-formatted", "--cluster-id", CLUSTER_ID)
+        alone = () if len(quorum) > 1 else ("--standalone",)
+        arguments = ("format", *alone, "--ignore-formatted", "--cluster-id", CLUSTER_ID)
         run_to_end(
             "kafka (format)",
             (*run, "kafka.tools.StorageTool", *arguments, "--config", str(properties)),
@@ -153,8 +167,8 @@ def admin_client(bootstrap: str) -> AdminClient:
     )
 
 
-def topic_configuration(topic: Topic) -> dict[str, str]:
-    configuration = {"cleanup.policy": topic.cleanup}
+def topic_configuration(topic: Topic, min_insync_replicas: int = 1) -> dict[str, str]:
+    configuration = {"cleanup.policy": topic.cleanup, "min.insync.replicas": str(min_insync_replicas)}
     if topic.cleanup == "delete":
         configuration["retention.ms"] = str(topic.retention_ms)
     else:
@@ -164,11 +178,22 @@ def topic_configuration(topic: Topic) -> dict[str, str]:
 
 
 def create_topics(
-    bootstrap: str, partitions: int, replication_factor: int, *, topics: Sequence[Topic] = TOPICS, limit_s: float = 30.0
+    bootstrap: str,
+    partitions: int,
+    replication_factor: int,
+    *,
+    min_insync_replicas: int = 1,
+    topics: Sequence[Topic] = TOPICS,
+    limit_s: float = 30.0,
 ) -> int:
     """Creates those of `topics` that are not there yet, and waits until each has its leaders; the number created.
 
-    A topic that exists keeps the partition count that it has. Raises `OperatorError`."""
+    A topic that exists keeps the partition count, copies and configuration that it has. Raises `OperatorError`."""
+    if min_insync_replicas > replication_factor:
+        raise OperatorError(
+            f"HFT_MIN_INSYNC_REPLICAS is {min_insync_replicas}, but there are {replication_factor} copies "
+            "(HFT_REPLICATION_FACTOR): nothing could be written"
+        )
     admin = admin_client(bootstrap)
     try:
         existing = admin.list_topics(timeout=limit_s).topics
@@ -178,7 +203,7 @@ def create_topics(
                 topic.name,
                 num_partitions=1 if topic.single else partitions,
                 replication_factor=replication_factor,
-                config=topic_configuration(topic),
+                config=topic_configuration(topic, min_insync_replicas),
             )
             for topic in missing
         ]

@@ -202,7 +202,12 @@ class Launcher:
         self._checkpoint()
         settings = self.settings
         with self._progress.step("topics") as step:
-            created = kafka.create_topics(settings.bootstrap, settings.partitions, settings.replication_factor)
+            created = kafka.create_topics(
+                settings.bootstrap,
+                settings.partitions,
+                settings.replication_factor,
+                min_insync_replicas=settings.min_insync_replicas,
+            )
             step.done(f"{created} created" if created else "all there")
 
     def _create_schema(self) -> None:

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from engine import acks
 from infra import exposure, placement, state
 from infra.errors import OperatorError
 from infra.folders import Folders, folders
@@ -242,6 +243,7 @@ def find(name: str) -> tuple[Service, int]:
 def run(name: str, settings: Settings, ready: Callable[[], None]) -> None:
     """Runs a service in this process until it is told to stop. Only its own modules are imported."""
     exposure.check(settings)
+    acks.choose(settings.acks)
     service, worker = find(name)
     service.place(settings)
     arguments = service.arguments(settings, folders(settings.var, worker))

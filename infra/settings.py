@@ -53,6 +53,14 @@ class Settings(BaseSettings):
 
     partitions: int = Field(4, ge=1, description="Partitions of every keyed topic, at its creation.")
     replication_factor: int = Field(1, ge=1, description="Copies of every topic's partitions, at its creation.")
+    acks: Literal["all", "1"] = Field(
+        "all",
+        description="When a record counts as written: all, by HFT_MIN_INSYNC_REPLICAS copies; 1, by the leader alone, "
+        "whose death may then lose or repeat the last ones.",
+    )
+    min_insync_replicas: int = Field(
+        1, ge=1, description="Copies that must have a record before it counts as written, at a topic's creation."
+    )
 
     history_days: int = Field(
         0,

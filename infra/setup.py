@@ -27,10 +27,15 @@ def setup(settings: Settings, say: Callable[[str], None]) -> None:
     where.create()
     jwt_secret(settings.jwt_secret, where.secrets, create=True)
     health.require_kafka(settings.kafka_bootstrap)
-    created = kafka.create_topics(settings.bootstrap, settings.partitions, settings.replication_factor)
+    created = kafka.create_topics(
+        settings.bootstrap,
+        settings.partitions,
+        settings.replication_factor,
+        min_insync_replicas=settings.min_insync_replicas,
+    )
     say(f"topics: {created} created" if created else "topics: all there")
     health.require_postgres(settings.postgres_dsn)
-    schema = migrate(settings.dsn)
+    schema = migrate(settings.dsn, history_days=settings.history_days)
     say(f"schema: {schema.applied} migrations applied, version {schema.version}; {schema.kind}")
     health.require_redis(settings.redis_url)
     say("Redis: answers")

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from engine import messages, topics, words
+from engine import acks, messages, topics, words
 from engine.quiet import LIBRDKAFKA
 from streams.consumer import ANSWER_S, Cursor, Partition, Place
 
@@ -37,8 +37,7 @@ class Outbox:
             {
                 "bootstrap.servers": bootstrap,
                 "client.id": name,
-                "enable.idempotence": True,
-                "acks": "all",
+                **acks.configuration(),
                 "partitioner": "murmur2_random",
                 "linger.ms": 2,
                 "message.timeout.ms": 0,
