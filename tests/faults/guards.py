@@ -73,8 +73,16 @@ def torn_tail_cut() -> None:
     Disk.truncate = leave  # type: ignore[method-assign]
 
 
+def ledger_sequence() -> None:
+    """Positions count a fill again that they hold already."""
+    from streams import ledger
+
+    ledger.is_applied = lambda *_: False
+
+
 GUARDS: Final[dict[str, Callable[[], None]]] = {
-    switch.__name__: switch for switch in (journal_offsets, resume_position, journal_before_reply, torn_tail_cut)
+    switch.__name__: switch
+    for switch in (journal_offsets, resume_position, journal_before_reply, torn_tail_cut, ledger_sequence)
 }
 
 if __name__ == "__main__":
