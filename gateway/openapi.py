@@ -158,6 +158,10 @@ def _cleaned(schema: Any) -> Any:
     if schema.get("format") == "decimal":
         return copy.deepcopy(DECIMAL)
     made = {name: _cleaned(part) for name, part in schema.items()}
+    if "prefixItems" in made:
+        # A level of a book. What each place holds is more than many tools can read.
+        kinds = made.pop("prefixItems")
+        made["items"] = {"anyOf": [kind for place, kind in enumerate(kinds) if kind not in kinds[:place]]}
     if isinstance(made.get("description"), str):
         made["description"] = inspect.cleandoc(made["description"])
     if isinstance(made.get("pattern"), str):

@@ -44,6 +44,8 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
+MARGIN = 1.1
+"""Some routes have fewer different requests than their share."""
 SYMBOLS = ("AAPL", "MSFT", "BTCUSD", "NOPE")
 counts: Counter[int] = Counter()
 
@@ -65,10 +67,15 @@ def schema(api: Running) -> Any:
     return schemathesis.openapi.from_url(f"{api.url}/openapi.json")
 
 
+def varies(operation: Any) -> bool:
+    """Whether there is more than one request of it."""
+    return bool(operation.body is not None or operation.parameters)
+
+
 def requests_of(operation: Any, known: Any) -> st.SearchStrategy[Any]:
     """Such as the document allows, and, where there is anything to break, such as it does not."""
     allowed = known.as_strategy(generation_mode=GenerationMode.POSITIVE)
-    if operation.body is None and not operation.parameters:
+    if not varies(operation):
         return allowed
     return st.one_of(allowed, known.as_strategy(generation_mode=GenerationMode.NEGATIVE))
 
@@ -76,7 +83,7 @@ def requests_of(operation: Any, known: Any) -> st.SearchStrategy[Any]:
 @pytest.mark.timeout(3_600)
 @pytest.mark.parametrize("operation", FUZZED, ids=lambda one: f"{one.method} {one.path}")
 def test_every_answer_is_documented(operation: Any, api: Running, schema: Any) -> None:
-    cases = -(-CASES // len(FUZZED))
+    cases = 1 + int(MARGIN * CASES / sum(varies(one) for one in FUZZED))
     chance = random.Random(f"{SEED} {operation.method} {operation.path}")
     known = schema[operation.path][operation.method]
 
