@@ -10,7 +10,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 	--custom-compile-command "make lock" --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help up detach down status test test-unit test-integration test-web test-browser test-timescale faults simulate fuzz \
+.PHONY: help up detach down status test test-unit test-integration test-web test-browser test-timescale test-day faults simulate fuzz \
 	fuzz-api lint format docs lock wheel clean
 
 # Tests run in so many processes; those that share a server stay in one (tests/conftest.py).
@@ -20,6 +20,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 # How long the long suites run; CI gives smaller numbers.
 KILLS ?= 20
 SEEDS ?= 10000
+ORDERS ?= 200000
 COMMANDS ?= 10000000
 FRAMES ?= 1000000
 CASES ?= 100000
@@ -40,10 +41,10 @@ status: $(VENV)/.run ## show its processes
 	@$(BIN)/hft status
 
 test: $(VENV)/.dev ## the tests that take minutes aside, every one: unit tests, then those with the real servers
-	@$(PYTEST) -m "not browser and not faults and not long"
+	@$(PYTEST) -m "not browser and not faults and not day and not long"
 
 test-unit: $(VENV)/.dev ## the tests that start no system
-	@$(PYTEST) -m "not browser and not faults and not long and not integration"
+	@$(PYTEST) -m "not browser and not faults and not day and not long and not integration"
 
 test-integration: $(VENV)/.dev ## the tests that start the whole system
 	@$(PYTEST) -m integration
@@ -62,6 +63,9 @@ test-timescale: $(VENV)/.dev ## schema, sink and queries on a real TimescaleDB, 
 
 faults: $(VENV)/.dev ## kill -9 of the real processes under load; KILLS=20, HFT_SEED to repeat a run
 	@KILLS=$(KILLS) $(BIN)/python -m pytest -m faults -s
+
+test-day: $(VENV)/.dev ## a day of ORDERS=200000 with kills, and the same day again from Kafka, bit by bit
+	@ORDERS=$(ORDERS) $(BIN)/python -m pytest -m day -s
 
 simulate: $(VENV)/.dev ## the engine on a faulty disk, clock and Kafka, in one process; SEEDS=10000
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)

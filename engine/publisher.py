@@ -25,6 +25,7 @@ from engine import acks, snapshot
 from engine.core import Core
 from engine.deliveries import Deliveries, Pending
 from engine.journal_reader import Reader, command_time, runs
+from engine.layout import BOOK_LEVELS
 from engine.messages import StateHash
 from engine.partitions import partition_of
 from engine.progress import Progress
@@ -50,7 +51,6 @@ from engine.topics import (
 
 log = logging.getLogger(__name__)
 
-BOOK_LEVELS: Final = 20
 BOOK_SECONDS: Final = 0.05
 IDLE_SECONDS: Final = 0.002
 FRAME_COMMANDS: Final = 2000
@@ -261,6 +261,8 @@ class Publisher:
             drift=self._core.drift(),
             ts_ns=self._ts_ns,
         )
+        if record.drift:
+            log.error("after command %d the engine's books are off by %d", seq, record.drift)
         self._send(STATE_HASHES, record.topic, encode(record), 0, [], self._note_delivery)
         self._hashed_seq, now = seq, time.monotonic()
         self._hash_time = now + max(HASH_SECONDS, HASH_SHARE * (now - started))

@@ -129,5 +129,8 @@ def settings(markdown: bool) -> None:
     click.echo(reference.markdown() if markdown else reference.text(load()), nl=False)
 
 
-for command in (audit, backtest, bench, strategy, doctor, replay, *COMMANDS, *CORPORATE, *USER_COMMANDS):
+for command in (
+    *(audit, backtest, bench, strategy, doctor, replay),
+    *(*COMMANDS, *CORPORATE, *USER_COMMANDS),
+):
     hft.add_command(command)

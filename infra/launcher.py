@@ -107,7 +107,8 @@ class Launcher:
         self._create_topics()
         self._create_schema()
         workers = services.workers(self.settings)
-        for name in ("engine", "schedule", "publisher", *workers, "sink-postgres", "sink-redis", "hashes"):
+        after = ("sink-postgres", "sink-redis", "hashes", "audit")
+        for name in ("engine", "schedule", "publisher", *workers, *after):
             self._start_service(name)
         self._build_page()
         self._start_service("gateway")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,6 +34,20 @@ class Speed(click.ParamType):
         return speed
 
 
+class Day(click.ParamType):
+    """A date, or `today`, in UTC."""
+
+    name = "DATE"
+
+    def convert(self, value: object, param: click.Parameter | None, context: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return datetime.now(UTC).date() if value == "today" else date.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value} is neither a date like 2026-11-30 nor today", param, context)
+
+
 @click.command()
 @click.option("--lobster", "messages", type=FILE, help="A LOBSTER message file, or its zip with both files.")
 @click.option("--book", type=FILE, help="The LOBSTER order book file that belongs to it.")
@@ -48,6 +63,8 @@ class Speed(click.ParamType):
     help="The engine's journal: that of VAR, or in FOLDER. Prints the books and the state hash.",
 )
 @click.option("--until", type=click.IntRange(min=1), help="With --journal: the last command to replay.")
+@click.option("--day", type=Day(), metavar="DATE", help="With --verify: a day of the running system (UTC), or today.")
+@click.option("--verify", is_flag=True, help="With --day: make it again from Kafka's commands alone, and compare.")
 @click.argument("more", nargs=-1, type=FILE)
 def replay(
     messages: Path | None,
@@ -58,10 +75,17 @@ def replay(
     dbn: Path | None,
     journal: str | None,
     until: int | None,
+    day: date | None,
+    verify: bool,
     more: tuple[Path, ...],
 ) -> None:
-    """Replay a recorded day (LOBSTER through the matcher, DBN onto a book) and compare it with the file; or the
-    engine's own journal up to any command."""
+    """Replay a recorded day (LOBSTER through the matcher, DBN onto a book) and compare it with the file; the engine's
+    own journal up to any command; or a day of the system from Kafka, compared with all that it published."""
+    if day is not None or verify:
+        if day is None or not verify or messages is not None or dbn is not None or journal is not None or more:
+            raise click.UsageError("a day of the system is replayed by --day DATE --verify and nothing else")
+        _verify_day(load(), day)
+        return
     if journal is not None:
         if messages is not None or dbn is not None or more:
             raise click.UsageError("--journal replays the journal alone")
@@ -78,6 +102,26 @@ def replay(
         raise click.UsageError(f"--lobster takes one file, {more[0]} is too much")
     assert messages is not None
     _replay_lobster(load(), messages, book, speed, symbol, offline)
+
+
+def _verify_day(settings: Settings, day: date) -> None:
+    from confluent_kafka import KafkaException
+
+    from streams import day as days
+
+    try:
+        result = days.verify(days.KafkaLog(settings.bootstrap), day)
+    except KafkaException as error:
+        raise _no_kafka(settings.bootstrap, error) from None
+    except RuntimeError as error:
+        raise OperatorError(f"{error}") from None
+    click.echo(result.report())
+    sys.exit(0 if result.ok else 1)
+
+
+def _no_kafka(bootstrap: str, error: Exception) -> OperatorError:
+    cause = error.args[0].str()
+    return OperatorError(f"Kafka at {bootstrap}: {cause}: hft up starts it, HFT_KAFKA_BOOTSTRAP names another")
 
 
 def _replay_journal(folder: str, until: int | None) -> None:
@@ -140,7 +184,7 @@ def _with_progress(what: str, work: Callable[[Callable[[int, int], None]], T]) -
 
 
 @click.command()
-@click.option("--from-topics", is_flag=True, help="From the topics alone: the engine is not asked for its positions.")
+@click.option("--from-topics", is_flag=True, help="From the topics alone: nothing else is asked.")
 @click.option(
     "--settle",
     type=click.FloatRange(min=0),
@@ -151,7 +195,8 @@ def _with_progress(what: str, work: Callable[[Callable[[int, int], None]], T]) -
 @click.option("--chain", is_flag=True, help="Instead: whether the hash chains of the topic `audit` hold.")
 def audit(from_topics: bool, settle: float, chain: bool) -> None:
     """Recompute every position and P&L from `fills`, `trades` and `books`, and compare them with the published ones and
-    with the engine's own positions."""
+    with the engine's own; then compare orders, executions, positions and P&L of Postgres, Redis and the engine with the
+    topics."""
     from confluent_kafka import KafkaException
 
     from engine.answers import Positions
@@ -166,24 +211,23 @@ def audit(from_topics: bool, settle: float, chain: bool) -> None:
     if chain:
         _audit_chains(bootstrap)
 
-    def ask_engine() -> Positions:
-        return engine_positions.ask(address, jwt_secret(settings.jwt_secret, folders(settings.var).secrets))
-
     try:
+
+        def ask_engine() -> Positions:
+            return engine_positions.ask(address, jwt_secret(settings.jwt_secret, folders(settings.var).secrets))
+
         result = auditor.from_topics(
             bootstrap, mark=settings.mark, settle_s=settle, ask_engine=None if from_topics else ask_engine
         )
+        click.echo(result.report())
+        ok = result.ok if from_topics else _audit_stores(settings) and result.ok
     except (TimeoutError, Refusal) as error:
         raise OperatorError(
             f"the engine at {address}: {error}: hft up starts it; --from-topics audits without it"
         ) from None
     except KafkaException as error:
-        cause = error.args[0].str()
-        raise OperatorError(
-            f"Kafka at {bootstrap}: {cause}: hft up starts it, HFT_KAFKA_BOOTSTRAP names another"
-        ) from None
-    click.echo(result.report())
-    sys.exit(0 if result.ok else 1)
+        raise _no_kafka(bootstrap, error) from None
+    sys.exit(0 if ok else 1)
 
 
 def _audit_chains(bootstrap: str) -> None:
@@ -203,3 +247,34 @@ def _audit_chains(bootstrap: str) -> None:
         raise OperatorError(f"Kafka at {bootstrap} cannot be read: {error.args[0].str()}") from None
     click.echo(verdict.report())
     sys.exit(0 if verdict.ok else 1)
+
+
+def _audit_stores(settings: Settings) -> bool:
+    """Prints what the stores hold and where they differ; whether nowhere. Raises `OperatorError`, `TimeoutError`,
+    `Refusal`, `KafkaException`."""
+    import psycopg
+    import redis
+
+    from infra.folders import folders
+    from infra.secrets import jwt_secret
+    from streams import engine_positions, stores
+    from streams.consumer import log_bounds
+
+    secret = jwt_secret(settings.jwt_secret, folders(settings.var).secrets)
+    try:
+        found = [stores.read_postgres(settings.dsn), stores.read_redis(settings.redis)]
+    except psycopg.Error as error:
+        raise OperatorError(f"Postgres: {str(error).strip()}: hft up starts it, HFT_POSTGRES_DSN names yours") from None
+    except redis.RedisError as error:
+        raise OperatorError(f"Redis: {error}: hft up starts it, HFT_REDIS_URL names yours") from None
+    bounds = log_bounds(settings.bootstrap, [topic.name for topic in stores.COMPARED])
+    with engine_positions.session(settings.zeromq, secret) as client:
+        result = stores.audit_stores(
+            settings.bootstrap,
+            found,
+            bounds,
+            lambda account, order_id: client.status(account, order_id=order_id),
+            client.ping,
+        )
+    click.echo(f"\n{result.report()}")
+    return result.ok

@@ -199,6 +199,17 @@ SERVICES: Final[Mapping[str, Service]] = {
         STAGE_STREAMS,
         lambda settings, where: {"bootstrap": settings.bootstrap},
     ),
+    "audit": Service(
+        "streams.watcher",
+        STAGE_STREAMS,
+        lambda settings, where: {
+            "bootstrap": settings.bootstrap,
+            "dsn": settings.dsn,
+            "redis_url": settings.redis,
+            "engine_address": settings.zeromq,
+            "secret": _secret(settings, where),
+        },
+    ),
     "gateway": Service(
         "gateway.app",
         STAGE_GATEWAY,

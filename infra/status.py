@@ -76,8 +76,27 @@ def show(settings: Settings, folders: Folders) -> bool:
     for row in rows:
         grid.add_row(*row)
     console.print(grid)
+    console.print(audited(settings, now_s=time.time()))
     console.print(f"{state.phase if healthy or state.phase != 'healthy' else 'degraded'}: {state.url}")
     return healthy
+
+
+def audited(settings: Settings, *, now_s: float) -> str:
+    """One line on what the continuous audit has found last."""
+    import redis
+
+    from streams.watcher import outcome
+
+    try:
+        found = outcome(settings.redis)
+    except redis.RedisError as error:
+        return f"audit: Redis does not tell: {error}"
+    if found is None:
+        return "audit: nothing compared yet"
+    ago = duration(now_s - found.ts_ns / 1e9)
+    money = "" if found.drift is None else ", money conserved" if found.drift == 0 else f", money off by {found.drift}"
+    text = f"audit: {found.differences} differences{money}; {found.compared:,} compared, {found.in_flight} in flight"
+    return "\n  ".join([f"{text} ({ago} ago)", *found.shown])
 
 
 def down(folders: Folders) -> str:

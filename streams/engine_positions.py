@@ -20,9 +20,14 @@ def numbers(held: HeldPosition) -> dict[str, Fraction]:
     return {name: Fraction(getattr(held, name)) for name in COMPARED}
 
 
-def ask(address: str, secret: str) -> Positions:
-    """What the engine at `address` holds now. Raises `TimeoutError` where nobody answers, `Refusal`."""
+def session(address: str, secret: str) -> Client:
+    """A client of the engine at `address` that may ask for everything, to be closed."""
     identity = Identity("audit", "service", (EVERY_ACCOUNT,))
     token = issue(secret, identity, now_s=int(time.time()), lifetime_s=TOKEN_S)
-    with Client(address, token, timeout_s=TIMEOUT_S) as client:
+    return Client(address, token, timeout_s=TIMEOUT_S)
+
+
+def ask(address: str, secret: str) -> Positions:
+    """What the engine at `address` holds now. Raises `TimeoutError` where nobody answers, `Refusal`."""
+    with session(address, secret) as client:
         return client.positions()

@@ -39,6 +39,7 @@ def decimal(text: str) -> Decimal:
     return number
 
 
+@lru_cache(maxsize=262_144)
 def money(text: str) -> int:
     """Money units of a decimal text. Raises `ValueError` where it is no number, or has more than 6 decimals or
     MOST_DIGITS digits."""

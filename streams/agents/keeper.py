@@ -172,9 +172,13 @@ class Keeper(ABC, Generic[S]):
     async def save_due(self) -> None:
         """Saves what has changed, every `SAVE_INTERVAL_S`; to be called by a clock."""
         if self.clock() - self._saved_at >= SAVE_INTERVAL_S:
-            async with self.whole():
-                self._saved_at = self.clock()
-                await self._save()
+            await self.save()
+
+    async def save(self) -> None:
+        """Saves what has changed."""
+        async with self.whole():
+            self._saved_at = self.clock()
+            await self._save()
 
     async def _save(self) -> None:
         """All output has been delivered: whoever holds the lock delivers what it sends."""

@@ -12,7 +12,7 @@ from confluent_kafka import Message
 from engine import messages, topics, words
 from engine.partitions import partition_of
 from engine.units import Scale
-from streams import corporate_actions, ledger, records
+from streams import holdings, ledger, records
 from streams.agents.keeper import Keeper, Shelf
 from streams.corporate_actions import Action
 from streams.marks import REFERENCE_WAIT_S, Follower, Uncertain
@@ -48,27 +48,18 @@ class PositionKeeper(Keeper[ledger.Holding]):
         # Known ones are looked up here: a coroutine for each would be a tenth of the whole fold.
         scale = self._follower.scales.get(fill.symbol) or await self._follower.known_scale(fill.symbol)
         method = self._follower.methods.get(fill.account) or await self._follower.known_method(fill.account)
-        apply = ledger.APPLY[method]
         if fill.action_seq > self._acted.get((shelf.partition, fill.symbol), 0):
             await self._act_before(shelf, fill, scale)
-        execution = records.execution(fill, scale)
-        key = f"{fill.account}|{fill.symbol}"
-        before = shelf.states.get(key, ledger.FLAT)
-        after = apply(before, execution, scale.money_per_tick_lot)
-        if after is before:
-            return
-        shelf.states[key] = after
-        shelf.touched.add(key)
-        strategies: list[messages.StrategyPosition] = []
-        if fill.strategy is not None:
-            part_key = f"{key}|{fill.strategy}"
-            part = apply(shelf.states.get(part_key, ledger.FLAT), execution, scale.money_per_tick_lot)
-            shelf.states[part_key] = part
-            shelf.touched.add(part_key)
-            strategies.append(records.strategy_position(fill.strategy, part, scale))
-        if (after.last_seq, after.last_index) > self._published.get(key, (0, -1)):
-            record = records.position(fill.account, fill.symbol, after, scale, strategies, fill.action_seq)
-            self.outbox.send(self.output, key, _encode(record), partition_of(fill.account, self._count))
+        folded = holdings.fold(shelf.states, fill, scale, method)
+        if folded is not None:
+            self._send(shelf, folded)
+
+    def _send(self, shelf: Shelf[ledger.Holding], folded: holdings.Folded) -> None:
+        """Notes what has changed, and publishes the position where that was not done before."""
+        shelf.touched.update(folded.keys)
+        record, key = folded.record, folded.keys[0]
+        if (record.last_seq, record.last_index) > self._published.get(key, (0, -1)):
+            self.outbox.send(self.output, key, _encode(record), partition_of(record.account, self._count))
 
     # ---------------------------------------------------------------------------------------- corporate actions
 
@@ -127,34 +118,8 @@ class PositionKeeper(Keeper[ledger.Holding]):
         if action.seq <= self._acted.get(place, 0):
             return
         self._acted[place] = action.seq
-        accounts: dict[str, list[str]] = {}
-        for key in shelf.states:
-            account, _, rest = key.partition("|")
-            name, _, strategy = rest.partition("|")
-            if name == symbol:
-                parts = accounts.setdefault(account, [])
-                if strategy and shelf.states[key].quantity:
-                    parts.append(strategy)
-        for account, parts in sorted(accounts.items()):  # the same order at every run, whatever was loaded when
-            key = f"{account}|{symbol}"
-            before = shelf.states[key]
-            if corporate_actions.is_carried_out(before, action) or not (before.quantity or parts):
-                continue
-            after = self._changed(shelf, key, action, scale)
-            strategies = [
-                records.strategy_position(strategy, self._changed(shelf, f"{key}|{strategy}", action, scale), scale)
-                for strategy in sorted(parts)
-            ]
-            if (action.seq, 0) > self._published.get(key, (0, -1)):
-                record = records.position(account, symbol, after, scale, strategies, action.seq)
-                self.outbox.send(self.output, key, _encode(record), partition_of(account, self._count))
-
-    @staticmethod
-    def _changed(shelf: Shelf[ledger.Holding], key: str, action: Action, scale: Scale) -> ledger.Holding:
-        after = corporate_actions.act(shelf.states[key], action, scale.money_per_tick_lot)
-        shelf.states[key] = after
-        shelf.touched.add(key)
-        return after
+        for folded in holdings.act(shelf.states, symbol, action, scale):
+            self._send(shelf, folded)
 
     # ------------------------------------------------------------------------------------------- saved, and back
 

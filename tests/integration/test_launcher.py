@@ -32,6 +32,7 @@ NAMES = [
     "sink-postgres",
     "sink-redis",
     "hashes",
+    "audit",
     "gateway",
 ]
 
