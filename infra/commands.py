@@ -10,6 +10,7 @@ import click
 from infra.administration import COMMANDS
 from infra.bench.command import bench
 from infra.commands_backtest import backtest
+from infra.commands_compare import compare
 from infra.commands_corporate import COMMANDS as CORPORATE
 from infra.commands_strategy import strategy
 from infra.commands_users import COMMANDS as USER_COMMANDS
@@ -130,7 +131,7 @@ def settings(markdown: bool) -> None:
 
 
 for command in (
-    *(audit, backtest, bench, strategy, doctor, replay),
+    *(audit, backtest, bench, compare, strategy, doctor, replay),
     *(*COMMANDS, *CORPORATE, *USER_COMMANDS),
 ):
     hft.add_command(command)
