@@ -779,6 +779,37 @@ class StateHash(Record, kw_only=True, frozen=True):
     """Of the last record or command that is in it."""
 
 
+class Signal(Record, kw_only=True, frozen=True):
+    """Topic `signals`: the numbers that a strategy computed from a bar (docs/signals.md)."""
+
+    run: str
+    symbol: str
+    ts_ns: int
+    """End of the bar."""
+    values: dict[str, float]
+
+
+class StrategyEvent(Record, kw_only=True, frozen=True):
+    """Topic `strategy-events`: what a running strategy was given, in this order, written before it saw it.
+
+    `number` 0 is the start of the run, whose event says strategy, account and parameters (docs/strategies.md)."""
+
+    run: str
+    number: int
+    ts_ns: int
+    event: dict[str, Any]
+
+
+class StrategyState(Record, kw_only=True, frozen=True):
+    """Topic `strategy-state` (compact): a running strategy after event `number`, and where it reads on from."""
+
+    run: str
+    number: int
+    cursor: dict[str, int]
+    """Next offset by `topic/partition`."""
+    state: dict[str, Any]
+
+
 class DeadLetter(Record, kw_only=True, frozen=True):
     """Topic `dead-letters`: bytes that could not be read (base64, at most the first 64 KiB), where from, and why."""
 

@@ -42,6 +42,9 @@ LEDGER_STATE: Final = Topic(
 )
 STATE_HASHES: Final = Topic("state-hashes", messages.StateHash, "topic", single=True)
 AUDIT: Final = Topic("audit", messages.AuditLink, "writer", single=True)
+SIGNALS: Final = Topic("signals", messages.Signal, "symbol")
+STRATEGY_EVENTS: Final = Topic("strategy-events", messages.StrategyEvent, "run")
+STRATEGY_STATE: Final = Topic("strategy-state", messages.StrategyState, "run", cleanup="compact")
 DEAD_LETTERS: Final = Topic("dead-letters", messages.DeadLetter, "source topic", single=True)
 
 TOPICS: Final[tuple[Topic, ...]] = (
@@ -62,6 +65,9 @@ TOPICS: Final[tuple[Topic, ...]] = (
     LEDGER_STATE,
     STATE_HASHES,
     AUDIT,
+    SIGNALS,
+    STRATEGY_EVENTS,
+    STRATEGY_STATE,
     DEAD_LETTERS,
 )
 

@@ -50,6 +50,41 @@ def show(name: str) -> None:
         click.echo(f"{parameter:22} {kind_text:10} {default}")
 
 
+@strategy.command("run")
+@click.argument("name")
+@click.option("--account", required=True, help="The account that it trades on.")
+@click.option("--run", "run_name", help="Name of the run; the same name goes on with it [default: NAME].")
+@click.option("--param", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of the strategy; repeat.")
+@click.option("--cash", default="100000", show_default=True, help="What it counts on for equity and targets.")
+def run(name: str, account: str, run_name: str | None, given: tuple[str, ...], cash: str) -> None:
+    """Run NAME on the running system until Ctrl-C. Started again under the same name, it goes on where it was."""
+    import logging
+
+    from infra.live_strategy import run as run_live
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    run_live(name, account, run_name or Path(name.partition(":")[0]).stem[:16], pairs(given), cash)
+
+
+@strategy.command("replay")
+@click.argument("run_name", metavar="RUN")
+def replay(run_name: str) -> None:
+    """Play a live RUN again from the topics: the same orders, fills and P&L, or what differs."""
+    import sys
+
+    from infra.settings import load
+    from streams.backtest.bar_data import DataError
+    from streams.backtest.recorded import replay as play_again
+
+    settings = load()
+    try:
+        found = play_again(settings.bootstrap, run_name, max_orders=settings.max_orders)
+    except DataError as error:
+        raise OperatorError(f"{error}") from None
+    click.echo(found.report())
+    sys.exit(0 if found.ok else 1)
+
+
 @strategy.command("new")
 @click.argument("name")
 @click.option(

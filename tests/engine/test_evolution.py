@@ -44,6 +44,8 @@ def example(kind: inspect.Type) -> Any:
             return True
         case inspect.IntType():
             return SCHEMA_VERSION
+        case inspect.FloatType():
+            return 0.5
         case inspect.AnyType():
             return "any"
     raise AssertionError(f"no example of {kind}")

@@ -18,7 +18,6 @@ from engine.messages import (
     Fill,
     NewOrder,
     OrderCommand,
-    as_json,
 )
 from engine.publication import Publication
 from streams.backtest.compare import CAUSES, Assumed, Comparison, compare
@@ -56,9 +55,9 @@ class Log:
     def _keep(self, outputs: object) -> None:
         for output in outputs:  # type: ignore[attr-defined]
             if output.topic.name == "commands":
-                self.commands.append(as_json(output.record))
+                self.commands.append(output.value)
             elif output.topic.name == "fills":
-                self.fills.append(output.record)
+                self.fills.append(msgspec.json.decode(output.value, type=Fill))
 
     def compare(self, **assumed: int) -> Comparison:
         return compare(self.commands, self.fills, "mine", 2, 10**18, Assumed(**assumed), max_orders=ROOM)

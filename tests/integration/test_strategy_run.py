@@ -1,0 +1,129 @@
+"""A strategy live, killed and started again; then the run is played again from its own topics: the same orders, fills
+and P&L, to the last byte."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine import messages, topics
+from engine.client import Client
+from engine.messages import CancelAll, DefineAccount, NewOrder
+from streams.backtest.recorded import Replayed, replay
+from streams.backtest.topics import records
+from tests.integration.waiting import wait_for
+from tests.system import System
+
+SYMBOL = "MSFT"
+RUN = "live-test"
+
+
+def traffic(client: Client, rounds: int, seed: int) -> None:
+    """Makers around a price that walks, and takers."""
+    rng = np.random.default_rng(seed)
+    middle = 41_000
+    for _ in range(rounds):
+        middle += int(rng.integers(-2, 3))
+        client.submit([CancelAll(account="strategy-maker", symbol=SYMBOL)])
+        orders = [
+            NewOrder(
+                account="strategy-maker",
+                symbol=SYMBOL,
+                side=side,
+                quantity=Decimal(int(rng.integers(1, 50))),
+                limit_price=Decimal(middle + sign * distance) / 100,
+                time_in_force="gtc",
+            )
+            for side, sign in (("buy", -1), ("sell", 1))
+            for distance in (1, 2, 3)
+        ]
+        orders.append(
+            NewOrder(
+                account="strategy-taker",
+                symbol=SYMBOL,
+                side=str(rng.choice(["buy", "sell"])),
+                quantity=Decimal(int(rng.integers(1, 60))),
+                order_type="market",
+                time_in_force="ioc",
+            )
+        )
+        client.submit(orders)
+        time.sleep(0.02)
+
+
+def start(system: System, log: Path) -> subprocess.Popen[bytes]:
+    command = (*(sys.executable, "-m", "infra.cli", "strategy", "run", "imbalance", "--account", "strategy-live"),)
+    given = ("--run", RUN, "--param", f"symbol={SYMBOL}", "--param", "threshold=0.2", "--param", "max_position=20")
+    with log.open("ab") as said:
+        return subprocess.Popen((*command, *given), env=system.environment, stderr=said)
+
+
+def own_fills(system: System) -> list[messages.Fill]:
+    return [
+        fill
+        for fill in records(system.settings.bootstrap, topics.FILLS, messages.Fill)
+        if fill.account == "strategy-live"
+    ]
+
+
+def events(system: System) -> int:
+    found = records(system.settings.bootstrap, topics.STRATEGY_EVENTS, messages.StrategyEvent)
+    return max((event.number for event in found if event.run == RUN), default=-1)
+
+
+def test_a_live_run_played_again_from_its_topics_is_the_same_to_the_last_byte(system: System, tmp_path: Path) -> None:
+    log = tmp_path / "run.log"
+    token = system.token(role="service")
+    with Client(system.settings.zeromq, token) as client:
+        for account in ("strategy-maker", "strategy-taker", "strategy-live"):
+            client.administer(DefineAccount(account=account, deposit=Decimal(10_000_000)))
+        client.connect()
+        first = start(system, log)
+        wait_for("the run to begin", lambda: events(system) >= 0, 120)
+        traffic(client, 60, seed=1)
+        wait_for("some fills", lambda: len(own_fills(system)) >= 3, 60)
+        first.send_signal(signal.SIGKILL)
+        first.wait(30)
+        traffic(client, 10, seed=2)
+        second = start(system, log)
+        before = events(system)
+        wait_for("the run to go on", lambda: events(system) > before, 120)
+        traffic(client, 60, seed=3)
+        seen = len(own_fills(system))
+        assert seen > 5
+        second.send_signal(signal.SIGINT)
+        assert second.wait(60) == 0, log.read_text()
+
+    def same() -> Replayed | None:
+        """Once the topics have everything."""
+        found.append(replay(system.settings.bootstrap, RUN, max_orders=system.settings.max_orders))
+        return found[-1] if found[-1].ok else None
+
+    found: list[Replayed] = []
+    try:
+        result = wait_for("a replay without a difference", same, 60)
+    except AssertionError:
+        pytest.fail(found[-1].report())
+    assert result is not None
+    assert len(result.fills) == len(own_fills(system)) > 5
+    assert result.orders > 20
+    assert result.events > 100
+    assert (result.holdings[SYMBOL].bought, result.holdings[SYMBOL].sold) != (0, 0)
+    said = subprocess.run(
+        (sys.executable, "-m", "infra.cli", "strategy", "replay", RUN),
+        env={**os.environ, **system.environment},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "differences from the topics: 0" in said.stdout
