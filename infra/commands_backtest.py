@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -80,6 +81,9 @@ FOREVER_NS = 2**63 - 1
     "--lobster", type=FILE, help="A LOBSTER message file, or its zip: a day of orders on the engine's matcher."
 )
 @click.option("--book", type=FILE, help="The LOBSTER order book file that belongs to it.")
+@click.option("--dbn", multiple=True, type=FILE, help="A Databento MBO file: levels and trades; repeat for more.")
+@click.option("--levels", is_flag=True, help="With --lobster: levels and trades only, by the strategy's compiled twin.")
+@click.option("--queue", type=click.Choice(["behind", "proportional"]), default="behind", help="On levels: who left.")
 @click.option(
     "--latency-us", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Each way, microseconds."
 )
@@ -108,6 +112,9 @@ FOREVER_NS = 2**63 - 1
 def backtest(strategy: str, given: tuple[str, ...], out: Path | None, **options: Any) -> None:
     """Run STRATEGY (a shipped name, or FILE.py) on recorded data."""
     with in_one_line():
+        if options["dbn"] or options["levels"]:
+            _on_levels(strategy, pairs(given), options, out)
+            return
         if options["lobster"] is not None:
             _on_exchange(strategy, pairs(given), options, out)
             return
@@ -228,6 +235,52 @@ def _on_exchange(strategy: str, given: dict[str, str], options: Mapping[str, Any
         book_ns=int(options["book_ms"] * 1_000_000),
     )
     show(exchange.run(market, [entrant], plan), out)
+
+
+def _on_levels(strategy: str, given: dict[str, str], options: Mapping[str, Any], out: Path | None) -> None:
+    import time
+
+    import numpy as np
+
+    from streams.backtest import dbn_tape, levels
+    from streams.backtest.fees import Fees
+    from streams.feeds.dbn import DbnError
+    from streams.feeds.lobster.plan import instrument
+    from streams.feeds.lobster.reader import LobsterError, read
+    from streams.strategies import catalog
+    from streams.strategies.instrument import listed
+    from streams.strategies.strategy import parameters
+
+    if strategy not in levels.TWINS:
+        raise OperatorError(f"{strategy} has no compiled twin: levels and --dbn are for {', '.join(levels.TWINS)}")
+    if bool(options["dbn"]) == (options["lobster"] is not None) or options["latencies"] is not None:
+        raise click.UsageError("levels are of --dbn FILE… or of --lobster FILE, with --latency-us")
+    kind = catalog.find(strategy)
+    chosen = parameters(kind, given)
+    try:
+        if options["dbn"]:
+            unit, tape = dbn_tape.read(options["dbn"], chosen.symbol)
+        else:
+            day = read(options["lobster"], options["book"])
+            unit, tape = listed(instrument(day, chosen.symbol)), levels.lobster_tape(day, chosen.symbol)
+    except (DbnError, LobsterError) as error:
+        raise OperatorError(f"{error}") from None
+    twin = levels.TWINS[strategy]
+    queue = levels.PROPORTIONAL if options["queue"] == "proportional" else levels.BEHIND
+    delay_ns = int(options["latency_us"] * 1000)
+    numbers = np.array(twin.parameters(chosen, unit))
+    started = time.perf_counter()
+    outcome = levels.run(twin.quoting, tape, numbers, latency_ns=delay_ns, queue=queue, most_fills=1 << 20)
+    seconds = time.perf_counter() - started
+    fees = Fees(options["fee_ppm"], options["fee_ppm"], per_unit=Decimal(options["fee_per_unit"]))
+    assumed = {
+        "data": f"levels and trades of {unit.symbol}, {tape.rows:,} rows",
+        "queue": options["queue"],
+        "latency": f"orders {options['latency_us']:g} µs",
+        "fees": str(fees),
+    }
+    result = levels.as_result(outcome, tape, unit, options["cash"], fees, assumed)
+    show(replace(result, seconds=seconds), out)
 
 
 def latency_of(options: Mapping[str, Any]) -> Latency:

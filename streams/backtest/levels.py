@@ -16,6 +16,7 @@ best prices (`Quoting`), compiled with the loop."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import numba
@@ -23,14 +24,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.jit import OPTIONS, compiled, inlined
+from engine.units import MONEY_DECIMALS
+from streams.backtest.accounting import Accounts, BookedFill, Marks
+from streams.backtest.fees import Fees
+from streams.backtest.result import ORDERS, Result, frame
 from streams.feeds.lobster.plan import instrument, tick_of
 from streams.feeds.lobster.reader import VISIBLE_EXECUTION, Day
+from streams.strategies.instrument import Listed
 
 BEHIND: Final = 0
 PROPORTIONAL: Final = 1
 BUY: Final = 0
 SELL: Final = 1
-MILLION: Final = 1_000_000
+MONEY: Final = 10**MONEY_DECIMALS
+SECOND_NS: Final = 10**9
 
 Quoting = Callable[[Any, Any, Any, Any, Any], None]
 """`strategy(state, parameters, book, position, wanted)`: `book` is (ts_ns, bid, bid lots, ask, ask lots), `wanted` is
@@ -292,6 +299,14 @@ def _ask(orders: NDArray[Any], side: int, price: int, lots: int, due_ns: int) ->
     return 1
 
 
+class Compiled(NamedTuple):
+    """A strategy's compiled twin."""
+
+    quoting: Quoting
+    parameters: Callable[[Any, Listed], list[float]]
+    """From the strategy's parameters, in lots and ticks."""
+
+
 @numba.njit(**OPTIONS)  # type: ignore[untyped-decorator]
 def imbalance_quotes(state: Any, parameters: Any, book: Any, position: int, wanted: Any) -> None:
     """The rule of `streams.strategies.imbalance`: parameters (threshold, lots, largest position)."""
@@ -302,3 +317,45 @@ def imbalance_quotes(state: Any, parameters: Any, book: Any, position: int, want
         wanted[0], wanted[1] = bid, lots
     elif lean < -parameters[0] and abs(position - lots) <= parameters[2]:
         wanted[2], wanted[3] = ask, lots
+
+
+def as_result(
+    outcome: Outcome, tape: LevelTape, unit: Listed, cash: Decimal, fees: Fees, assumed: dict[str, str]
+) -> Result:
+    """The outcome in the form that every backtest gives; equity by the middle of the book, once a second."""
+    accounts = Accounts({unit.symbol: unit}, {"backtest": int(cash * MONEY)})
+    middle = tape.book[:, BUY, 0, 0] + tape.book[:, SELL, 0, 0]
+    for number, one in enumerate(outcome.fills):
+        lots, ticks, row = int(one["lots"]), int(one["ticks"]), int(one["row"])
+        fee = fees.of(unit, abs(lots), ticks, is_maker=bool(one["is_maker"]))
+        liquidity = "maker" if one["is_maker"] else "taker"
+        name, price = f"levels-{number + 1}", unit.price(int(middle[row])) / 2
+        stamp = int(one["ts_ns"])
+        accounts.book(
+            BookedFill(stamp, "backtest", "levels", unit.symbol, lots, ticks, fee, liquidity, name, stamp, price)
+        )
+    _, first = np.unique(tape.ts_ns // SECOND_NS, return_index=True)
+    marks = {unit.symbol: Marks(tape.ts_ns[first], middle[first])}
+    return Result(
+        equity=accounts.equity_frame(marks),
+        orders=frame([], ORDERS),
+        fills=accounts.fill_frame(),
+        trades=accounts.trade_frame(marks),
+        starting_cash=float(cash),
+        assumptions=assumed,
+        strategies=("levels",),
+        events=tape.rows,
+    )
+
+
+TWINS: Final = {
+    "imbalance": Compiled(
+        imbalance_quotes,
+        lambda chosen, unit: [
+            chosen.threshold,
+            float(unit.lots(chosen.quantity)),
+            float(unit.lots(chosen.max_position)),
+        ],
+    )
+}
+"""By the strategy's name."""

@@ -82,6 +82,3 @@ class MarketMaking(Strategy):
     def is_off(self, order: WorkingOrder, price: float) -> bool:
         tick = self.desk.tick(order.symbol)
         return order.limit_price is None or abs(order.limit_price - price) > tick
-
-    def signals(self) -> dict[str, float]:
-        return {"variance": self.state.variance}

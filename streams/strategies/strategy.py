@@ -105,11 +105,6 @@ class Strategy:
         """Numbers to publish to the topic `signals` after each bar, by name."""
         return {}
 
-    @classmethod
-    def kernel(cls) -> Any | None:
-        """A compiled twin for `streams.backtest.levels`, None where there is none."""
-        return None
-
 
 def parameters(kind: type[Strategy], given: dict[str, Any]) -> Any:
     """The parameters of a strategy from text or values. Raises `ParameterError` naming the parameter and the rule."""

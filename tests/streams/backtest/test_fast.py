@@ -8,12 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from streams.backtest import bars, levels, vectorized
+from streams.backtest import bars, dbn_tape, levels, vectorized
 from streams.backtest.fees import Fees
 from streams.backtest.levels import BEHIND, PROPORTIONAL, LevelTape
 from streams.signals import expressions
 from streams.strategies.moving_average_cross import MovingAverageCross
 from tests.streams.backtest.bar_tables import random_walk, run_series
+from tests.streams.feeds.lobster_day import MARKETDATA
 
 
 @pytest.mark.parametrize(("seed", "fast", "slow", "short"), [(1, 1, 7, False), (2, 3, 11, True), (3, 5, 20, True)])
@@ -133,3 +134,22 @@ def test_the_numbers_add_up_and_what_comes_later_changes_nothing() -> None:
     assert part.fills.tolist() == one.fills[one.fills["row"] < half].tolist(), "the rest changes nothing before it"
     with pytest.raises(ValueError, match="room for 3"):
         levels.run(levels.imbalance_quotes, tape(rows), np.array([0.3, 4.0, 12.0]), most_fills=3)
+
+
+@pytest.mark.marketdata
+def test_a_databento_file_ends_with_the_book_that_it_is_known_for() -> None:
+    files = [MARKETDATA / "cme_es_mbo" / f"esh4-glbx-mdp3-202312{day}.mbo.dbn.zst" for day in (24, 25)]
+    if not files[0].exists():
+        pytest.skip("../shared/marketdata/cme_es_mbo is not there")
+    unit, tape = dbn_tape.read(files, "ESH4")
+    assert [unit.price(int(tape.book[-1, side, 0, 0])) for side in (0, 1)] == [4810.0, 4810.25]
+    assert (np.diff(tape.ts_ns) >= 0).all()
+    traded = tape.trade[tape.trade[:, 1] > 0]
+    assert len(traded) > 1000
+    assert set(traded[:, 2].tolist()) == {1, -1}
+    outcome = levels.run(levels.imbalance_quotes, tape, np.array([0.6, 1.0, 5.0]))
+    result = levels.as_result(outcome, tape, unit, Decimal(100_000), Fees(0, 0), {})
+    assert len(result.fills) == len(outcome.fills) > 10
+    middle = (int(tape.book[-1, 0, 0, 0]) + int(tape.book[-1, 1, 0, 0])) / 2
+    gain = (outcome.cash + outcome.position * middle) * unit.price(1)
+    assert result.trades["pnl"].sum() == pytest.approx(gain, abs=abs(outcome.position) * unit.price(4) + 1e-6)

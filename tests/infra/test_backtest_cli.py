@@ -1,0 +1,77 @@
+"""`hft backtest`, `hft strategy` and `hft compare` as a person types them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from infra.commands import hft
+from infra.errors import OperatorError
+from streams.backtest.result import load
+from tests.streams.backtest.bar_tables import flat
+
+PRICES = [100.0, 101, 99, 98, 97, 103, 105, 104, 99, 95, 96, 101, 107, 108, 99, 90, 91, 99, 105, 106]
+
+
+@pytest.fixture
+def bars(tmp_path: Path) -> str:
+    flat(PRICES * 3).write_csv(tmp_path / "test.csv")
+    return f"TEST={tmp_path}/test.csv"
+
+
+def run(*arguments: str) -> str:
+    """What is printed. Raises what the command raises."""
+    found = CliRunner().invoke(hft, list(arguments), catch_exceptions=False, standalone_mode=False)
+    return found.output
+
+
+CROSS = ("moving-average-cross", "--param", "symbol=TEST")
+
+
+def test_one_run_and_its_tables(bars: str, tmp_path: Path) -> None:
+    said = run("backtest", *CROSS, "--bars", bars, "--param", "fast=1", "--param", "slow=4", "--out", f"{tmp_path}/out")
+    assert "final equity" in said
+    assert "market at the next open" in said
+    result = load(tmp_path / "out")
+    assert len(result.fills) > 5
+    assert f"{result.final_equity:,.2f}" in said
+
+
+def test_a_sweep_and_a_walk_forward(bars: str, tmp_path: Path) -> None:
+    grid = ("--sweep", "fast=1:2:1", "--sweep", "slow=4,6", "--jobs", "1")
+    said = run("backtest", *CROSS, "--bars", bars, *grid, "--out", f"{tmp_path}/out")
+    assert "warning: the best of 4 trials" in said
+    assert pl.read_parquet(tmp_path / "out" / "sweep.parquet").height == 4
+    assert "out of sample together" in run("backtest", *CROSS, "--bars", bars, *grid, "--walk-forward", "2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("backtest", "nothing", "--bars", "{bars}"), "no such strategy"),
+        (("backtest", *CROSS, "--bars", "{bars}", "--param", "fast=x"), "fast: expected `int`"),
+        (("backtest", *CROSS, "--bars", "{bars}", "--param", "fast"), "write name=value"),
+        (("backtest", *CROSS, "--bars", "X=none.csv"), "No such file"),
+        (("backtest", *CROSS, "--bars", "{bars}", "--bars", "{bars}"), "a symbol is there twice"),
+        (("backtest", *CROSS, "--bars", "{bars}", "--start", "soon"), "write a date or time"),
+        (("backtest", *CROSS, "--levels"), "has no compiled twin"),
+        (("strategy", "show", "nothing"), "no such strategy"),
+        (("strategy", "run", "imbalance", "--account", "a", "--run", "a-name-that-is-too-long"), "1 to 16 characters"),
+        (("compare", "--day", "soon", "--account", "a"), "write a date as"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(arguments: tuple[str, ...], message: str, bars: str) -> None:
+    with pytest.raises(OperatorError, match=message) as raised:
+        run(*(argument.format(bars=bars) for argument in arguments))
+    assert "\n" not in str(raised.value)
+
+
+def test_strategies_are_listed_and_shown() -> None:
+    listed = run("strategy", "list")
+    for name in ("breakout", "execution", "imbalance", "market-making", "moving-average-cross", "pairs"):
+        assert name in listed
+        assert (Path(__file__).parents[2] / "docs" / "strategies" / f"{name}.md").exists(), "each has its page"
+        assert "symbol" in run("strategy", "show", name) or name == "pairs"
