@@ -3,22 +3,27 @@ and P&L, to the last byte."""
 
 from __future__ import annotations
 
-import os
+import json
 import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psycopg
 import pytest
 
 from engine import messages, topics
 from engine.client import Client
 from engine.messages import CancelAll, DefineAccount, NewOrder
+from streams.backtest import database
 from streams.backtest.recorded import Replayed, replay
 from streams.backtest.topics import records
+from streams.backtest.topics import trades as kafka_trades
 from tests.integration.waiting import wait_for
 from tests.system import System
 
@@ -117,13 +122,64 @@ def test_a_live_run_played_again_from_its_topics_is_the_same_to_the_last_byte(sy
     assert result.orders > 20
     assert result.events > 100
     assert (result.holdings[SYMBOL].bought, result.holdings[SYMBOL].sold) != (0, 0)
+    said = hft(system, "strategy", "replay", RUN)
+    assert "differences from the topics: 0" in said
+    days = {datetime.fromtimestamp(fill.ts_ns / 1e9, UTC).date().isoformat() for fill in result.fills}
+    for day in days:
+        said = hft(system, "compare", "--day", day, "--account", "strategy-live")
+        assert "data 0.00, latency 0.00" in said, said
+
+
+def hft(system: System, *arguments: str) -> str:
+    """What a command prints; it must succeed."""
     said = subprocess.run(
-        (sys.executable, "-m", "infra.cli", "strategy", "replay", RUN),
-        env={**os.environ, **system.environment},
+        (sys.executable, "-m", "infra.cli", *arguments),
+        env=system.environment,
         capture_output=True,
         text=True,
         timeout=200,
         check=False,
     )
     assert said.returncode == 0, said.stdout + said.stderr
-    assert "differences from the topics: 0" in said.stdout
+    return said.stdout
+
+
+NOTEBOOK = Path(__file__).parents[2] / "docs" / "topics-and-tables.ipynb"
+
+
+def test_the_notebook_runs(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every cell of docs/topics-and-tables.ipynb, one after the other, on trades of its own."""
+    with Client(system.settings.zeromq, system.token(role="service")) as client:
+        for account in ("strategy-maker", "strategy-taker"):
+            client.administer(DefineAccount(account=account, deposit=Decimal(10_000_000)))
+        client.connect()
+        traffic(client, 10, seed=9)
+    mine = ("strategy-maker", "strategy-taker")
+
+    def written() -> int:
+        with psycopg.connect(system.settings.dsn) as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM executions WHERE account = ANY(%s)", (list(mine),)
+            ).fetchone()
+        return 0 if row is None else int(row[0])
+
+    wait_for("the fills in Postgres", lambda: written() >= 4, 60)
+
+    def alike() -> bool:
+        """The tape in Postgres and in Kafka, and so the bars of both."""
+        tapes = [
+            database.trades(system.settings.dsn, [SYMBOL], 0, 2**62),
+            kafka_trades(system.settings.bootstrap, [SYMBOL], 0, 2**62),
+        ]
+        return tapes[0].equals(tapes[1]) and len(tapes[0]) > 0
+
+    wait_for("the same tape in both", alike, 60)
+    for name, value in system.settings.environment().items():
+        monkeypatch.setenv(name, value)
+    names: dict[str, Any] = {}
+    for cell in json.loads(NOTEBOOK.read_text())["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    assert names["by_account"].height >= 2
+    assert names["executions"].height >= 4
+    assert names["result"].final_equity > 0
