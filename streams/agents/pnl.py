@@ -189,6 +189,7 @@ class PnlKeeper(Keeper[AccountState]):
 
     def recall(self, shelves: dict[int, Shelf[AccountState]], message: Message) -> None:
         record = _pnl.decode(message.value() or b"")
+        records.check_pnl(record)
         shelf = shelves.get(partition_of(record.account, self._source_count))
         if shelf is not None:
             shelf.states.setdefault(record.account, AccountState()).published = record

@@ -132,4 +132,5 @@ class PositionKeeper(Keeper[ledger.Holding]):
 
     def recall(self, shelves: dict[int, Shelf[ledger.Holding]], message: Message) -> None:
         record = _positions.decode(message.value() or b"")
+        records.check_stamps(record.last_seq, record.last_index, record.ts_ns)
         self._published[f"{record.account}|{record.symbol}"] = (record.last_seq, record.last_index)
