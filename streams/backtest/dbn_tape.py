@@ -30,7 +30,8 @@ class Recorded(NamedTuple):
 def read(files: Sequence[Path], symbol: str | None = None) -> Recorded:
     """The rows of one instrument: one for each event that changed its book, and one for each price that it traded at.
 
-    `symbol` None: the one with the most records. Rows begin when both sides have orders.
+    `symbol` None: the one with the most records. A book that is crossed, as before an open, gives no row:
+    nobody can trade then.
 
     Raises:
         DbnError: a file cannot be used, or has no such instrument.
@@ -103,7 +104,7 @@ def _rows(
         for side, word in enumerate(SIDES):
             depth = state.book.depth(word, DEPTH)
             levels[side, : len(depth)] = depth[:, :2]
-        if levels[0, 0, 1] and levels[1, 0, 1]:
+        if levels[0, 0, 1] and levels[1, 0, 1] and levels[0, 0, 0] < levels[1, 0, 0]:
             for (price, sign), size in pending.items() or {(0, 0): 0}.items():
                 times.append(record.ts_event)
                 books.append(levels)

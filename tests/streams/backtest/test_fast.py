@@ -149,7 +149,8 @@ def test_a_databento_file_ends_with_the_book_that_it_is_known_for() -> None:
     assert set(traded[:, 2].tolist()) == {1, -1}
     outcome = levels.run(levels.imbalance_quotes, tape, np.array([0.6, 1.0, 5.0]))
     result = levels.as_result(outcome, tape, unit, Decimal(100_000), Fees(0, 0), {})
-    assert len(result.fills) == len(outcome.fills) > 10
+    assert (tape.book[:, 0, 0, 0] < tape.book[:, 1, 0, 0]).all(), "no row of the crossed book before the open"
+    assert len(result.fills) == len(outcome.fills) > 0
     middle = (int(tape.book[-1, 0, 0, 0]) + int(tape.book[-1, 1, 0, 0])) / 2
     gain = (outcome.cash + outcome.position * middle) * unit.price(1)
     assert result.trades["pnl"].sum() == pytest.approx(gain, abs=abs(outcome.position) * unit.price(4) + 1e-6)
