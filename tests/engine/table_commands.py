@@ -10,7 +10,19 @@ from numpy.typing import NDArray
 from trader_tables import pairs
 
 from engine.layout import COMMAND
-from engine.messages import AdministrativeCommand, Deposit, Fees, Halt, Kill, Limits, Resume, SetPhase, Timer
+from engine.messages import (
+    AdministrativeCommand,
+    Deposit,
+    Dividend,
+    Fees,
+    Halt,
+    Kill,
+    Limits,
+    Resume,
+    SetPhase,
+    Split,
+    Timer,
+)
 from engine.words import LIST_SHIFT, CommandType, Flag, ListType, OrderType, SelfTrade, Side, TimeInForce
 
 ACCOUNTS: Final = {"ann": 1, "bob": 2, "cat": 3, "dan": 4, "nobody": 99}
@@ -155,7 +167,7 @@ def _terms(record: NDArray[Any], word: str, rest: list[str], units: Units) -> No
 def administrative(words: list[str]) -> AdministrativeCommand | None:
     """None where the words are a command of an account."""
     kind, *rest = words
-    if kind not in ("phase", "halt", "resume", "timer", "kill", "limits", "fees", "deposit"):
+    if kind not in ("phase", "halt", "resume", "timer", "kill", "limits", "fees", "deposit", "split", "dividend"):
         return None
     symbol = next((word for word in rest if word in SYMBOLS), None)
     rest = [word for word in rest if word not in SYMBOLS]
@@ -171,6 +183,11 @@ def administrative(words: list[str]) -> AdministrativeCommand | None:
             return Timer()
         case "kill":
             return Kill(account=None if rest[0] == "everyone" else rest[0], active="off" not in rest)
+        case "split":
+            new, old = rest[0].split(":")
+            return Split(symbol=symbol or "XYZ", new_shares=int(new), old_shares=int(old))
+        case "dividend":
+            return Dividend(symbol=symbol or "XYZ", amount=Decimal(rest[0]))
         case "limits":
             return Limits(account=rest[0], symbol=symbol, **_limits(pairs(rest[1:], str)))
         case "fees":

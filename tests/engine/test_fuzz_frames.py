@@ -42,9 +42,13 @@ class Outbox:
 
     def __init__(self) -> None:
         self.sent: list[list[bytes]] = []
+        self._parts: list[bytes] = []
 
-    def send_multipart(self, parts: list[bytes], flags: int = 0) -> None:
-        self.sent.append(parts)
+    def send(self, part: bytes, flags: int) -> None:
+        self._parts.append(part)
+        if not flags & zmq.SNDMORE:
+            self.sent.append(self._parts)
+            self._parts = []
 
 
 def order_records(count: int) -> np.ndarray:

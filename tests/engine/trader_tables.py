@@ -21,7 +21,8 @@ command: `ACCOUNT oco|oto|bracket LEG + LEG [+ LEG]`, with one reply a leg.
 
 Other commands: `ACCOUNT cancel ID`, `ACCOUNT replace ID [quantity Q] [price P] [stop P]`, `ACCOUNT cancel all [SYMBOL]
 [buy|sell]`; `phase PHASE [SYMBOL] [ends SECOND]`, `halt [SYMBOL]`, `resume [SYMBOL]`, `timer`, `kill ACCOUNT|everyone
-[off]`, `limits ACCOUNT [SYMBOL] NAME VALUE …`, `fees ACCOUNT maker PPM taker PPM`, `deposit ACCOUNT AMOUNT`.
+[off]`, `limits ACCOUNT [SYMBOL] NAME VALUE …`, `fees ACCOUNT maker PPM taker PPM`, `deposit ACCOUNT AMOUNT`,
+`split NEW:OLD [SYMBOL]`, `dividend AMOUNT [SYMBOL]`.
 
 `at SECOND` at the end of a command sets the clock, which stands at 1 in the beginning and else does not move. `with
 FIELD NUMBER …` sets fields of its record as they are. An order is named by its client order id, or with `#` before it
