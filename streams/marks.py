@@ -303,12 +303,13 @@ class Follower:
                 message.key(),
                 message.value(),
                 message.timestamp()[1] * 1_000_000,
-                words.Reason.MALFORMED,
-                None,
+                error.reason if isinstance(error, records.Unusable) else words.Reason.MALFORMED,
+                error.field if isinstance(error, records.Unusable) else None,
                 str(error),
             )
 
     def _on_instrument(self, record: messages.Instrument) -> None:
+        records.check_stamps(max(record.seq, record.closing_seq, record.action_seq), 0, record.ts_ns)
         tick, lot = records.decimal(record.tick_size), records.decimal(record.lot_size)
         known = self.scales.get(record.symbol)
         if known is None or (known.tick, known.lot) != (tick, lot):
@@ -326,6 +327,7 @@ class Follower:
                 self._changed.add(record.symbol)
 
     def _on_action(self, record: messages.CorporateAction) -> None:
+        records.check_stamps(record.seq, 0, record.ts_ns)
         scale = self.scales.get(record.symbol)
         if scale is None:
             self._early_actions.append(record)
@@ -335,6 +337,7 @@ class Follower:
             self.actions[record.symbol] = (*known, corporate_actions.read(record, scale))
 
     def _on_account(self, record: messages.Account) -> None:
+        records.check_stamps(record.seq, 0, record.ts_ns)
         records.money(record.deposits)
         if record.cost_method not in ledger.APPLY:
             raise ValueError(f"{record.cost_method!r} is no cost method")
@@ -344,6 +347,7 @@ class Follower:
             self._changed_accounts.add(record.account)
 
     def _on_book(self, record: messages.Book) -> None:
+        records.check_stamps(max(record.seq, record.action_seq), 0, record.ts_ns)
         known = self.books.get(record.symbol)
         if known is not None and record.seq <= known.seq:
             return
@@ -362,11 +366,12 @@ class Follower:
                 self._changed.add(record.symbol)
 
     def _on_trade(self, record: messages.Trade) -> None:
+        records.check_stamps(max(record.seq, record.action_seq), record.index, record.ts_ns)
         known = self.trades.get(record.symbol)
         if known is not None and (record.seq, record.index) <= (known.seq, known.index):
             return
         if (scale := self.scales.get(record.symbol)) is not None:
-            records.ticks(record.price, scale)
+            records.size_and_price(record.quantity, record.price, scale)
         self.trades[record.symbol] = LastTrade(record.price, record.seq, record.index, record.ts_ns, record.action_seq)
         if known is None or known.price != record.price:
             with self._changing:

@@ -113,12 +113,14 @@ class CandleKeeper(Keeper[SymbolState]):
 
     def recall(self, shelves: dict[int, Shelf[SymbolState]], message: Message) -> None:
         record = _candles.decode(message.value() or b"")
+        records.check_stamps(record.last_seq, record.last_index, record.ts_ns)
         shelf = shelves.get(partition_of(record.symbol, self._source_count))
         if shelf is None:
             return
         at = (record.last_seq, record.last_index)
         if record.closed:
-            self._published[record.symbol, record.interval_s, record.start_ns] = at
+            bar = (record.symbol, record.interval_s, record.start_ns)
+            self._published[bar] = max(self._published.get(bar, (0, -1)), at)
         else:
             kept = shelf.states.setdefault(record.symbol, SymbolState())
             kept.shown = max(kept.shown, at)

@@ -166,6 +166,7 @@ class OrderFlowKeeper(Keeper[SymbolState]):
 
     def recall(self, shelves: dict[int, Shelf[SymbolState]], message: Message) -> None:
         record = _order_flow.decode(message.value() or b"")
+        records.check_stamps(record.last_seq, record.last_index, record.ts_ns)
         shelf = shelves.get(partition_of(record.symbol, self._source_count))
         if shelf is not None:
             kept = shelf.states.setdefault(record.symbol, SymbolState())

@@ -133,4 +133,5 @@ class PositionKeeper(Keeper[ledger.Holding]):
     def recall(self, shelves: dict[int, Shelf[ledger.Holding]], message: Message) -> None:
         record = _positions.decode(message.value() or b"")
         records.check_stamps(record.last_seq, record.last_index, record.ts_ns)
-        self._published[f"{record.account}|{record.symbol}"] = (record.last_seq, record.last_index)
+        key, at = f"{record.account}|{record.symbol}", (record.last_seq, record.last_index)
+        self._published[key] = max(self._published.get(key, (0, -1)), at)
