@@ -203,6 +203,10 @@ class Client(_Connection):
         """As `send`: asks for a book."""
         return self.send(request("depth", symbol=symbol, levels=levels))
 
+    def answered(self, wait_s: float) -> bool:
+        """Whether `receive` has an answer, or something else to look at, within `wait_s`."""
+        return bool(self._early or self._poller.poll(max(0, int(wait_s * 1000))))
+
     def receive(self) -> tuple[int, bytes]:
         """The next answer: (number of what it answers, payload). Raises TimeoutError."""
         if self._early:

@@ -15,6 +15,7 @@ from infra.commands_corporate import COMMANDS as CORPORATE
 from infra.commands_strategy import strategy
 from infra.commands_users import COMMANDS as USER_COMMANDS
 from infra.doctor.command import doctor
+from infra.load.command import load as load_test
 from infra.recorded import audit, replay
 from infra.settings import load
 
@@ -131,7 +132,7 @@ def settings(markdown: bool) -> None:
 
 
 for command in (
-    *(audit, backtest, bench, compare, strategy, doctor, replay),
+    *(audit, backtest, bench, compare, doctor, load_test, replay, strategy),
     *(*COMMANDS, *CORPORATE, *USER_COMMANDS),
 ):
     hft.add_command(command)

@@ -21,24 +21,32 @@ TOKEN_S: Final = 60
 
 
 @contextmanager
-def session(settings: Settings) -> Iterator[Client]:
-    """A session that may administer. Raises `OperatorError` where the engine is away, or refuses what is asked."""
+def connected(address: str, token: str) -> Iterator[Client]:
+    """A client that has logged in. Raises `OperatorError` where the engine is away, or refuses what is asked."""
     from engine.client import Client
     from engine.refusal import Refusal
-    from engine.tokens import EVERY_ACCOUNT, Identity, issue
 
-    secret = jwt_secret(settings.jwt_secret, folders(settings.var).secrets)
-    identity = Identity(ACTOR, "admin", (EVERY_ACCOUNT,))
-    client = Client(settings.zeromq, issue(secret, identity, now_s=int(time.time()), lifetime_s=TOKEN_S))
+    client = Client(address, token)
     try:
         client.connect()
         yield client
     except TimeoutError:
-        raise OperatorError(f"the engine at {settings.zeromq} does not answer: is it up? hft status says") from None
+        raise OperatorError(f"the engine at {address} does not answer: is it up? hft status says") from None
     except Refusal as refusal:
         raise OperatorError(f"the engine refused it: {refusal}") from None
     finally:
         client.close()
+
+
+@contextmanager
+def session(settings: Settings) -> Iterator[Client]:
+    """A session that may administer. Raises `OperatorError` as `connected` does."""
+    from engine.tokens import EVERY_ACCOUNT, Identity, issue
+
+    secret = jwt_secret(settings.jwt_secret, folders(settings.var).secrets)
+    identity = Identity(ACTOR, "admin", (EVERY_ACCOUNT,))
+    with connected(settings.zeromq, issue(secret, identity, now_s=int(time.time()), lifetime_s=TOKEN_S)) as client:
+        yield client
 
 
 def carried_out(client: Client, command: AdministrativeCommand) -> Reply:
