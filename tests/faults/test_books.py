@@ -40,6 +40,7 @@ class Guests:
         self._folder = folder
         self._chance = chance
         self._here: list[OurProcess] = []
+        self._leaving: list[OurProcess] = []
 
     def change(self) -> None:
         """One joins, or leaves, or is killed."""
@@ -55,12 +56,13 @@ class Guests:
         if self._chance.random() < 0.5:
             self.left += 1
             guest.ask_to_stop()
+            self._leaving.append(guest)
         else:
             self.killed += 1
             guest.kill()
 
     def close(self) -> None:
-        for guest in self._here:
+        for guest in (*self._here, *self._leaving):
             guest.kill()
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from confluent_kafka import KafkaException
@@ -89,7 +89,7 @@ def has(bootstrap: str, topic: str, count: int) -> bool:
 
 
 class OurProcess:
-    """`MODULE.run(...)` in a process of its own, after the code `before`; it prints `ready`."""
+    """`MODULE.run(...)` in a process of its own, after the code `before`; it prints `ready`. Ends with its context."""
 
     def __init__(self, module: str, log: Path, *arguments: str, before: str = "") -> None:
         code = (
@@ -104,6 +104,12 @@ class OurProcess:
         self._start = log.stat().st_size if log.exists() else 0
         with log.open("ab") as file:
             self._child = subprocess.Popen([sys.executable, "-c", code], stdout=file, stderr=file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
     def said(self) -> str:
         """What this process has logged."""

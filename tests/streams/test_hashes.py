@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
@@ -58,21 +59,22 @@ def test_every_published_hash_is_that_of_the_log_whatever_was_killed_when(bootst
             producer.produce(name, b"value %d" % number, b"key %d" % (number % 50))
         producer.flush()
 
-    def process() -> OurProcess:
-        started = OurProcess("streams.hashes", tmp_path / "hashes.log", repr(bootstrap))
-        started.wait_ready()
-        return started
+    @contextmanager
+    def process() -> Iterator[OurProcess]:
+        with OurProcess("streams.hashes", tmp_path / "hashes.log", repr(bootstrap)) as started:
+            started.wait_ready()
+            yield started
 
     write(300)
     for _ in range(2):
-        running = process()
-        write(500)
-        before = len(published(bootstrap))
-        wait_for(lambda before=before: len(published(bootstrap)) > before, "a hash")
-        running.kill()
+        with process() as running:
+            before = len(published(bootstrap))
+            write(500)  # after the count: whatever was published until then is not of these
+            wait_for(lambda before=before: len(published(bootstrap)) > before, "a hash")
+            running.kill()
         write(200)
-    running = process()
-    assert running.stop() == 0
+    with process() as running:
+        assert running.stop() == 0
 
     seen = set()
     for record in published(bootstrap):

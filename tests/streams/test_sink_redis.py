@@ -141,10 +141,10 @@ def test_the_state_is_right_through_kills(topics: str, url: str, tmp_path: Path)
     flow.produce(topics, day)
     reached = 0
     for _ in range(3):
-        process = OurProcess("streams.sinks.redis", tmp_path / "sink.log", repr(topics), repr(url))
-        process.wait_ready()
-        wait_for(lambda least=reached: stored(url) >= least or is_caught_up(topics, url), "progress")
-        process.kill()
+        with OurProcess("streams.sinks.redis", tmp_path / "sink.log", repr(topics), repr(url)) as process:
+            process.wait_ready()
+            wait_for(lambda least=reached: stored(url) >= least or is_caught_up(topics, url), "progress")
+            process.kill()
         reached = stored(url) + 1
     with running(topics, url):
         wait_for(lambda: is_caught_up(topics, url), "the sink")
