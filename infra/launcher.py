@@ -106,15 +106,14 @@ class Launcher:
         self._start_redis()
         self._create_topics()
         self._create_schema()
+        self._start_services("engine")
         workers = services.workers(self.settings)
-        after = ("sink-postgres", "sink-redis", "hashes", "audit")
-        for name in ("engine", "schedule", "publisher", *workers, *after):
-            self._start_service(name)
+        self._start_services("schedule", "publisher", *workers, "sink-postgres", "sink-redis", "hashes", "audit")
         self._build_page()
-        self._start_service("gateway")
+        self._start_services("gateway")
         self._bootstrap()
         if self.settings.market != "none":
-            self._start_service("market")
+            self._start_services("market")
         self._enter("healthy")
 
     def announce(self) -> None:
@@ -218,8 +217,16 @@ class Launcher:
             migrated = f"{schema.applied} migrations applied, " if schema.applied else ""
             step.done(f"{migrated}version {schema.version}; {schema.kind}")
 
-    def _start_service(self, name: str) -> None:
+    def _start_services(self, *names: str) -> None:
+        """At the same time: each only needs what was ready before."""
         self._checkpoint()
+        for name in names:
+            program = self._program(name, self.settings, self.folders)
+            self.supervisor.begin(program, services.find(name)[0].stage)
+        for name in names:
+            self._wait_ready(name)
+
+    def _wait_ready(self, name: str) -> None:
         with self._progress.step(name) as step:
             started = time.monotonic()
 
@@ -228,8 +235,7 @@ class Launcher:
                 if name == "engine" and time.monotonic() - started > services.COMPILE_NOTICE_S:
                     step.note("compiling the matcher: about a minute, and only once")
 
-            program = self._program(name, self.settings, self.folders)
-            self.supervisor.start(program, services.find(name)[0].stage, waiting)
+            self.supervisor.wait_ready(name, waiting)
             step.done("ready")
 
     def _build_page(self) -> None:

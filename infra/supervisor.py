@@ -61,12 +61,21 @@ class Supervisor:
         self._changed(self.states)
 
     def start(self, program: Program, stage: int, checkpoint: Callable[[], None] = lambda: None) -> None:
-        """Starts it and waits until it is ready.
+        """Starts it and waits until it is ready. Raises as `wait_ready` does."""
+        self.begin(program, stage)
+        self.wait_ready(program.name, checkpoint)
 
-        Raises `ProcessFailed` where it, or one started before, has ended; whatever `checkpoint` raises."""
+    def begin(self, program: Program, stage: int) -> None:
+        """Starts it; `wait_ready` must follow. Raises `ProcessFailed` where it cannot be started."""
         entry = Entry(program, stage, None, ServiceState(name=program.name, state="starting"))
         self._entries.append(entry)
         self._spawn(entry)
+
+    def wait_ready(self, name: str, checkpoint: Callable[[], None] = lambda: None) -> None:
+        """Returns when the process that was begun is ready.
+
+        Raises `ProcessFailed` where it, or one started before, has ended; whatever `checkpoint` raises."""
+        entry = next(entry for entry in self._entries if entry.program.name == name)
 
         def check() -> None:
             checkpoint()

@@ -2,40 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import click
-import msgspec
-
-from infra.doctor import clock, disk, machine, secrecy, servers, sysctl
-from infra.doctor.finding import Finding, Verdict, ok
-from infra.folders import folders
-from infra.settings import Settings, load
-from infra.state import holder
-
-BYTES_PER_ORDER: Final = 640
-"""Of the engine's memory for each order that there is room for (`hft bench memory`)."""
-MARKS: Final[dict[Verdict, str]] = {
-    "ok": "ok",
-    "advice": "could be better",
-    "problem": "PROBLEM",
-    "unknown": "not known",
-}
-PACKAGES: Final = (
-    "faust-streaming",
-    "pyzmq",
-    "confluent-kafka",
-    "redis",
-    "psycopg",
-    "numba",
-    "numpy",
-    "starlette",
-    "polars",
-)
 
 
 @click.command()
@@ -46,52 +15,14 @@ def doctor(context: click.Context, as_json: bool, everything: bool) -> None:
     """Look for what would make this machine slow, unsafe or wrong for the system, and say what mends it.
 
     Nothing is changed. The exit code is 1 where there is a problem; advice leaves it 0."""
+    import msgspec
+
+    from infra.doctor.checks import findings, text
+    from infra.settings import load
+
     found = list(findings(load(), Path("/")))
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
     else:
         click.echo(text(found, everything))
     context.exit(1 if any(finding.verdict == "problem" for finding in found) else 0)
-
-
-def findings(settings: Settings, root: Path) -> Iterator[Finding]:
-    """Every check, in the order of the page docs/tuning.md. `root`: where /proc and /sys are looked for."""
-    where = folders(settings.var)
-    cpu = int(settings.engine_cpu) if settings.engine_cpu else None
-    yield from versions()
-    yield from machine.Machine(root, cpu, settings.max_orders * BYTES_PER_ORDER).findings()
-    yield from sysctl.findings(root)
-    yield from disk.findings(disk.nearest(where.var), (root / "proc/mounts").read_text())
-    services = servers.Servers(settings.bootstrap, settings.dsn, settings.redis, running=holder(where) is not None)
-    yield from services.findings()
-    clocks = {"Postgres": services.postgres_clock, "Redis": services.redis_clock}
-    yield from clock.findings(clock.kernel_status(), clocks)
-    default = str(Settings.model_fields["demo_password"].default)
-    yield from secrecy.findings(settings.host, settings.demo_password, default, where.secrets, Path(".env"))
-
-
-def versions() -> Iterator[Finding]:
-    """What would be asked for in a report of a fault."""
-    yield ok("system", f"{platform.system()} {platform.release()}, Python {platform.python_version()}")
-    yield ok("packages", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("hft", *PACKAGES)))
-
-
-def text(found: list[Finding], everything: bool) -> str:
-    """For people: problems first, then advice, then what could not be looked at."""
-    lines: list[str] = []
-    shown: tuple[Verdict, ...] = ("problem", "advice", "unknown", *(("ok",) if everything else ()))
-    for verdict in shown:
-        for finding in found:
-            if finding.verdict != verdict:
-                continue
-            lines.append(f"{MARKS[verdict]:<16} {finding.check}: {finding.found or finding.why}")
-            if finding.found and finding.why:
-                lines.append(f"{'':<16}   why: {finding.why}")
-            if finding.mend:
-                lines.append(f"{'':<16}  mend: {finding.mend}")
-    count = {verdict: sum(finding.verdict == verdict for finding in found) for verdict in MARKS}
-    lines.append(
-        f"{len(found)} checks: {count['ok']} ok, {count['advice']} could be better, {count['problem']} problems, "
-        f"{count['unknown']} not known here"
-    )
-    return "\n".join(lines)

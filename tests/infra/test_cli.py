@@ -99,3 +99,13 @@ def test_the_settings_that_count_are_shown(tmp_path: Path) -> None:
 )
 def test_packages_are_counted(requirements: str, count: int) -> None:
     assert packages(requirements) == count
+
+
+def test_commands_import_what_they_need_when_they_are_called(tmp_path: Path) -> None:
+    """Every process of the system starts through this module."""
+    heavy = "{'numpy', 'psycopg', 'redis', 'polars', 'numba'}"
+    code = f"import sys, infra.commands; print(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"

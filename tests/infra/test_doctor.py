@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from infra.doctor import clock, disk, secrecy, servers, sysctl
-from infra.doctor.command import doctor, text
+from infra.doctor.checks import text
+from infra.doctor.command import doctor
 from infra.doctor.finding import Finding
 from infra.doctor.machine import Machine, numbers
 
