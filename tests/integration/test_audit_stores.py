@@ -77,7 +77,8 @@ def test_all_say_the_same(traded: System) -> None:
 def change_postgres(system: System, statement: str) -> Callable[[str], None]:
     def change(value: str) -> None:
         with psycopg.connect(system.settings.dsn, autocommit=True) as connection:
-            assert connection.execute(statement.format(value)).rowcount > 0
+            # The sink may not have written the row yet.
+            wait_for("the row", lambda: connection.execute(statement.format(value)).rowcount > 0)
 
     return change
 

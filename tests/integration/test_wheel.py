@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-from infra import state
-from infra.folders import Folders
 from infra.node import PAGE, build
-from infra.process import Process, Program
-from tests.system import START_LIMIT_S, settings_for
 
 ROOT = Path(__file__).parents[2]
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+NO_CODE = ("*.sql", "*.toml", "*.lock", "*.conf", "*.sh", "*.service", "*.target", "*.env")
+"""What lies beside the code and is read or copied from there."""
+OF_A_CHECKOUT = {"infra/compose.env"}
 
 
 def run(*command: str, folder: Path) -> None:
@@ -38,42 +35,40 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.mark.timeout(START_LIMIT_S + 200)
-@pytest.mark.integration
-def test_it_brings_the_whole_system_up(installed: Path, tmp_path: Path) -> None:
-    settings = settings_for(tmp_path / "var", {})
-    environment = {**os.environ, **settings.environment(), "PYTHONPATH": str(installed)}
-    where = subprocess.run(
-        [sys.executable, "-c", "import infra; print(infra.__file__)"],
-        cwd=tmp_path,
-        env=environment,
+def hft(installed: Path, folder: Path, *arguments: str) -> str:
+    """The output of the installed program, which must not find the checkout."""
+    code = (
+        "import sys, infra; assert infra.__file__.startswith(sys.argv[1]); del sys.argv[1]; "
+        "from infra.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(installed), *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(installed)},
         capture_output=True,
         text=True,
-        check=True,
+        timeout=60,
+        check=False,
     )
-    assert where.stdout.startswith(str(installed))
-    folders = Folders(settings.var)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
-    def healthy() -> bool:
-        found = state.read(folders.run)
-        return found is not None and found.pid == launcher.pid and found.phase == "healthy"
 
-    launcher = Process(
-        Program(
-            name="hft up",
-            command=(sys.executable, "-m", "infra.cli", "up"),
-            log=tmp_path / "up.log",
-            folder=tmp_path,
-            environment=environment,
-            probe=healthy,
-            start_limit_s=START_LIMIT_S,
-            stop_signal=signal.SIGINT,
-        )
-    )
-    try:
-        launcher.wait_ready()
-        with urllib.request.urlopen(settings.gateway, timeout=10) as answer:
-            assert b'<script type="module"' in answer.read()
-    finally:
-        launcher.stop(limit_s=15.0)
-    assert launcher.exit_code == 0, launcher.obituary()
+@pytest.mark.integration
+def test_the_program_runs_without_the_checkout(installed: Path, tmp_path: Path) -> None:
+    assert "HFT_KAFKA_BOOTSTRAP" in hft(installed, tmp_path, "settings", "--markdown")
+    assert "moving-average-cross" in hft(installed, tmp_path, "strategy", "list")
+
+
+@pytest.mark.integration
+def test_every_file_that_is_read_at_run_time_is_in_it(installed: Path) -> None:
+    assert (installed / "dashboards/web/dist/index.html").is_file()
+    beside = {str(path.relative_to(ROOT)) for pattern in NO_CODE for path in (ROOT / "infra").rglob(pattern)}
+    missing = {path for path in beside - OF_A_CHECKOUT if not (installed / path).is_file()}
+    assert missing == set()
+    code = {
+        str(path.relative_to(ROOT))
+        for room in ("engine", "streams", "gateway", "infra")
+        for path in (ROOT / room).rglob("*.py")
+    }
+    assert {path for path in code if not (installed / path).is_file()} == set()
