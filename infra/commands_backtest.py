@@ -48,12 +48,13 @@ def progress(label: str) -> Iterator[Progress]:
 def in_one_line() -> Iterator[None]:
     """What is wrong with the data or the parameters is said in one line."""
     from streams.backtest.bar_data import DataError
+    from streams.backtest.seats import Endless
     from streams.strategies.catalog import NotFound
     from streams.strategies.strategy import ParameterError
 
     try:
         yield
-    except (DataError, NotFound, ParameterError) as error:
+    except (DataError, Endless, NotFound, ParameterError) as error:
         raise OperatorError(f"{error}") from None
 
 

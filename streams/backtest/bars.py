@@ -21,7 +21,7 @@ from streams.backtest.bar_orders import BarOrder, Orders, Refused, bar_order
 from streams.backtest.bar_rules import NO_FILL, BarPrices, Rules
 from streams.backtest.fees import Fees
 from streams.backtest.result import ORDERS, Result, frame
-from streams.backtest.seats import Entrant, seated
+from streams.backtest.seats import MOST_ANSWERS, Endless, Entrant, seated
 from streams.strategies.desk import Outgoing, Target
 from streams.strategies.events import Bar, Event, OrderUpdate, Timer
 from streams.strategies.instrument import Listed
@@ -30,14 +30,8 @@ from streams.strategies.running import Running
 MONEY: Final = 10**MONEY_DECIMALS
 DAY_NS: Final = 86_400 * 10**9
 SECOND_NS: Final = 10**9
-MOST_ANSWERS: Final = 10_000
-"""Reports that one moment may set off: a strategy that answers each with an order would never come to an end."""
 
 Progress = Callable[[int, int], None]
-
-
-class Endless(RuntimeError):
-    """A strategy answers its own reports without end."""
 
 
 class Plan(NamedTuple):
@@ -185,10 +179,10 @@ class BarBacktest:
         """Delivers what became of orders, and what is sent in answer, until nothing is left."""
         left = MOST_ANSWERS
         while self._updates:
+            seat, update = self._updates.popleft()
             left -= 1
             if left == 0:
-                raise Endless(f"a strategy sent more than {MOST_ANSWERS:,} orders in answer to its own reports")
-            seat, update = self._updates.popleft()
+                raise Endless(seat.running.tag, ts_ns)
             self._events += 1
             self._send(seat, seat.running.deliver(update), ts_ns)
 

@@ -35,7 +35,7 @@ from streams.backtest.market import Market, Numbering
 from streams.backtest.observer import Observer
 from streams.backtest.order_log import OrderLog
 from streams.backtest.result import ORDERS, Result, frame
-from streams.backtest.seats import Entrant
+from streams.backtest.seats import MOST_ANSWERS, Endless, Entrant
 from streams.strategies.desk import Desk
 from streams.strategies.events import Event, OrderUpdate, Timer
 from streams.strategies.instrument import Listed
@@ -94,6 +94,7 @@ def run(market: Market, entrants: Sequence[Entrant], plan: Plan) -> Result:
 
     Raises:
         ParameterError: a strategy does not fit the market's instruments.
+        Endless: a strategy answers itself without end, and no time passes.
     """
     began_s = time.perf_counter()
     backtest = ExchangeBacktest(market, entrants, plan)
@@ -118,6 +119,8 @@ class ExchangeBacktest:
         self._order = count()
         self._last_news: dict[int, int] = {}
         self._last_sent: dict[int, int] = {}
+        self._answers: dict[int, tuple[int, int]] = {}
+        """The moment at which a seat last sent commands, and how many."""
         self._book_at: dict[int, int] = {}
         self._book_due: dict[int, int] = {}
         self._marks: dict[int, list[tuple[int, int]]] = {}
@@ -349,6 +352,12 @@ class ExchangeBacktest:
 
     def _send(self, place: int, commands: Sequence[OrderCommand], ts_ns: int) -> None:
         """On their way to the exchange."""
+        if commands:
+            moment, answers = self._answers.get(place, (ts_ns, 0))
+            answers = len(commands) + (answers if moment == ts_ns else 0)
+            if answers > MOST_ANSWERS:
+                raise Endless(self._seats[place].running.tag, ts_ns)
+            self._answers[place] = (ts_ns, answers)
         for command in commands:
             due_ns = max(ts_ns + self._plan.latency.orders.next_ns(), self._last_sent.get(place, 0))
             self._last_sent[place] = due_ns

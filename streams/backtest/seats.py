@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from streams.strategies.instrument import Listed
 from streams.strategies.running import Running
 from streams.strategies.strategy import Strategy
+
+MOST_ANSWERS: Final = 10_000
+"""What a strategy may do at one moment: one that answers each report of its own orders with another order would never
+come to an end."""
+
+
+class Endless(RuntimeError):
+    """A strategy answers itself without end, and no time passes."""
+
+    def __init__(self, tag: str, ts_ns: int) -> None:
+        super().__init__(
+            f"strategy {tag} did more than {MOST_ANSWERS:,} things at one moment ({ts_ns} ns): it answers what its own"
+            " orders do without end. A latency above 0 lets time pass between them"
+        )
 
 
 class Entrant(NamedTuple):

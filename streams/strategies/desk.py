@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from engine.messages import Cancel, ListedOrder, NewOrder, OrderCommand, OrderList, Replace
 from engine.units import MONEY_DECIMALS, divide_half_even
-from streams.strategies.events import WORKING, Bar, BookUpdate, Event, OrderUpdate, TradeUpdate
+from streams.strategies.events import WORKING, Bar, BookUpdate, Event, Level, OrderUpdate, TradeUpdate
 from streams.strategies.instrument import Listed
 
 MONEY: Final = 10**MONEY_DECIMALS
@@ -125,6 +125,23 @@ class Desk:
         """The last close, trade or middle seen, None before the first."""
         half_ticks = self.state.marks.get(symbol)
         return None if half_ticks is None else self._listed(symbol).price(half_ticks) / 2
+
+    def others(self, book: BookUpdate) -> BookUpdate:
+        """A book without this desk's own working orders, as far as their reports have told of them; an iceberg
+        counts with what it hides."""
+        own: dict[tuple[str, float], float] = {}
+        for order in self.working(book.symbol):
+            if order.limit_price is not None and order.status != "pending_new":
+                place = (order.side, order.limit_price)
+                own[place] = own.get(place, 0.0) + order.leaves_quantity
+        if not own:
+            return book
+
+        def left(side: str, levels: tuple[Level, ...]) -> tuple[Level, ...]:
+            rest = ((price, quantity - own.get((side, price), 0.0)) for price, quantity in levels)
+            return tuple((price, quantity) for price, quantity in rest if quantity > 0)
+
+        return msgspec.structs.replace(book, bids=left("buy", book.bids), asks=left("sell", book.asks))
 
     def tick(self, symbol: str) -> float:
         """Tick size."""

@@ -4,7 +4,8 @@ held.
 Source: M. Avellaneda and S. Stoikov, "High-frequency trading in a limit order book", Quantitative Finance 8 (3), 2008.
 With inventory q, risk aversion γ, variance σ² a second, decay k of the arrivals with distance, and time τ to the
 horizon: reservation price r = s − q γ σ² τ, and full spread δ = γ σ² τ + (2 / γ) ln(1 + γ / k). Here the horizon rolls
-(τ is constant), σ² is measured from the middle of the book, and quotes never cross it."""
+(τ is constant), σ² is measured from the middle of the book without the quotes of this strategy, which would otherwise
+chase themselves, and quotes never cross it."""
 
 from __future__ import annotations
 
@@ -39,6 +40,7 @@ class MarketMaking(Strategy):
         """Price² a second."""
 
     def on_book(self, book: BookUpdate) -> None:
+        book = self.desk.others(book)
         middle = book.mid
         if middle is None or book.phase != "continuous":
             return

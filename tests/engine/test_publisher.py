@@ -55,7 +55,8 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def bootstrap(kafka: str) -> Iterator[str]:
-    """The broker with fresh topics of the system."""
+    """The broker with fresh topics of the system; what another test left in them is gone."""
+    delete_topics(kafka)
     create_topics(kafka, 3, 1)
     yield kafka
     delete_topics(kafka)
@@ -63,7 +64,10 @@ def bootstrap(kafka: str) -> Iterator[str]:
 
 def delete_topics(bootstrap: str) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    for future in admin.delete_topics([topic.name for topic in TOPICS], operation_timeout=20).values():
+    existing = set(admin.list_topics(timeout=10).topics) & {topic.name for topic in TOPICS}
+    if not existing:
+        return
+    for future in admin.delete_topics(sorted(existing), operation_timeout=20).values():
         future.result()
     wait_until(lambda: not set(admin.list_topics(timeout=5).topics) & {topic.name for topic in TOPICS})
 

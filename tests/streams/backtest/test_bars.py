@@ -17,7 +17,7 @@ from streams.backtest import bars
 from streams.backtest.bar_rules import Rules
 from streams.backtest.fees import Fees
 from streams.backtest.result import load
-from streams.backtest.seats import Entrant
+from streams.backtest.seats import Endless, Entrant
 from streams.strategies.events import Bar, OrderUpdate
 from streams.strategies.moving_average_cross import MovingAverageCross
 from streams.strategies.strategy import ParameterError, Strategy, Symbol, parameters
@@ -204,7 +204,7 @@ def test_a_strategy_without_end_is_stopped() -> None:
         def on_order(self, update: OrderUpdate) -> None:
             self.desk.cancel("x")
 
-    with pytest.raises(bars.Endless):
+    with pytest.raises(Endless, match="answers what its own orders do without end"):
         run(Echo, flat([100.0] * 2))
 
 

@@ -14,7 +14,7 @@ from engine.messages import NewOrder
 from streams.backtest import exchange
 from streams.backtest.latency import Constant, Latency, Measured
 from streams.backtest.market import LobsterMarket
-from streams.backtest.seats import Entrant
+from streams.backtest.seats import Endless, Entrant
 from streams.feeds.lobster.reader import read
 from streams.strategies.events import BookUpdate, OrderUpdate, Timer, TradeUpdate
 from streams.strategies.imbalance import Imbalance
@@ -202,6 +202,32 @@ def test_books_are_told_no_more_often_than_asked() -> None:
     trades = [told for told in quiet.told if isinstance(told, TradeUpdate)]
     assert len(trades) > 60
     assert {type(told.price) for told in trades} == {float}
+
+
+def test_a_strategy_that_answers_itself_without_end_is_stopped() -> None:
+    class Echo(Scripted):
+        def on_order(self, update: OrderUpdate) -> None:
+            self.desk.buy(SYMBOL, 1, limit_price=50)
+
+    market = CommandMarket([(1, limit("buy", 10, "100.00")), (2, limit("sell", 50, "100.05")), (3, take("sell", 1))])
+    echo = type("Echo", (Echo,), {"script": {0: lambda one: one.desk.buy(SYMBOL, 1, limit_price=50)}})
+    with pytest.raises(Endless, match="strategy test did more than 10,000 things at one moment"):
+        run(market, echo)
+
+
+def test_a_market_maker_does_not_chase_its_own_quotes() -> None:
+    """Its quotes, better than the rest by more than a tick on one side, move the middle of the book that it sees."""
+    market = CommandMarket(
+        [
+            (1, limit("buy", 18, "100.00")),
+            (2, limit("sell", 200, "100.61")),
+            (3, limit("buy", 5, "99.90")),
+            (4, limit("sell", 5, "100.70")),
+        ]
+    )
+    result = run(market, MarketMaking, symbol=SYMBOL, quantity=10, max_position=100, arrival_decay=20)
+    assert result.orders["side"].to_list() == ["buy", "sell"], "one of each side, and they stay"
+    assert result.orders["status"].to_list() == ["new", "new"]
 
 
 def test_latencies_below_zero_are_refused() -> None:
