@@ -256,13 +256,12 @@ def run(
     host: str,
     port: int,
     options: Options,
-    certificate: Path | None,
-    certificate_key: Path | None,
+    certificate: tuple[Path, Path] | None,
     ready: Callable[[], None],
 ) -> None:
-    """The process: until SIGTERM or SIGINT. With a certificate and its key it speaks TLS."""
+    """The process: until SIGTERM or SIGINT. With a certificate (its chain and its key) it speaks TLS."""
     app = create(options)
-    server = Server(app, host, port, certificate, certificate_key)
+    server = Server(app, host, port, certificate)
 
     def stop(number: int, frame: Any) -> None:
         server.should_exit = True

@@ -69,15 +69,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 class Server(uvicorn.Server):
     """Ends when `should_exit` is set; leaves the process's signals to its owner."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        host: str,
-        port: int,
-        certificate: Path | None = None,
-        certificate_key: Path | None = None,
-    ) -> None:
-        """With a certificate (PEM, its chain behind it) and its key it speaks TLS, 1.2 or later."""
+    def __init__(self, app: ASGIApp, host: str, port: int, certificate: tuple[Path, Path] | None = None) -> None:
+        """With a certificate (PEM files: its chain, its key) it speaks TLS, 1.2 or later."""
+        chain, key = certificate or (None, None)
         config = uvicorn.Config(
             app,
             host=host,
@@ -92,8 +86,8 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=STOP_S,
-            ssl_certfile=certificate,
-            ssl_keyfile=certificate_key,
+            ssl_certfile=chain,
+            ssl_keyfile=key,
         )
         super().__init__(config)
 

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import urlopen
 
-from infra import kafka, postgres, redis
+from infra import kafka, postgres, redis, tls
 from infra.errors import OperatorError
 from infra.settings import Settings
 
@@ -55,7 +55,7 @@ def _require(probe: Callable[[], bool], what: str, setting: str) -> None:
 
 def gateway_answers(settings: Settings) -> bool:
     try:
-        with urlopen(f"{settings.gateway}/healthz", timeout=PROBE_S) as answer:
+        with urlopen(f"{settings.gateway}/healthz", timeout=PROBE_S, context=tls.trust(settings)) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
-from infra import exposure, health, jars, kafka, node, postgres, redis, services
+from infra import exposure, health, jars, kafka, node, postgres, redis, services, tls
 from infra.errors import OperatorError
 from infra.folders import Folders, folders
 from infra.migrations import migrate
@@ -99,6 +99,7 @@ class Launcher:
         """Everything, in order, each step when the one before it is ready. Raises `OperatorError`, `Stopped`."""
         self._enter("starting")
         exposure.check(self.settings)
+        tls.certificate(self.settings)
         check(wanted_ports(self.settings))
         jwt_secret(self.settings.jwt_secret, self.folders.secrets, create=True)
         self._start_kafka()

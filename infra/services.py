@@ -6,11 +6,10 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from engine import acks
-from infra import exposure, placement, state
+from infra import exposure, placement, state, tls
 from infra.errors import OperatorError
 from infra.folders import Folders, folders
 from infra.node import PAGE
@@ -76,18 +75,9 @@ def _options(settings: Settings, where: Folders) -> Options:
         name=settings.gateway_name,
         orders_per_second=settings.orders_per_second,
         requests_per_second=settings.requests_per_second,
-        origins=frozenset(filter(None, (origin.strip() for origin in settings.cors_origins.split(",")))),
+        origins=settings.origins,
         processes=lambda: _processes(where),
     )
-
-
-def _file(name: str, setting: str) -> Path | None:
-    """Raises `OperatorError` where it is not there."""
-    if not name:
-        return None
-    if not Path(name).is_file():
-        raise OperatorError(f"{setting}={name}: there is no such file")
-    return Path(name)
 
 
 def _processes(where: Folders) -> list[ProcessState]:
@@ -217,8 +207,7 @@ SERVICES: Final[Mapping[str, Service]] = {
             "host": settings.host,
             "port": settings.gateway_port,
             "options": _options(settings, where),
-            "certificate": _file(settings.tls_certificate, "HFT_TLS_CERTIFICATE"),
-            "certificate_key": _file(settings.tls_key, "HFT_TLS_KEY"),
+            "certificate": tls.certificate(settings),
         },
     ),
     "market": Service(

@@ -5,6 +5,7 @@ Only entry points read settings; everything below them takes arguments.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final, Literal
 
@@ -16,6 +17,8 @@ from infra.errors import OperatorError
 PREFIX: Final = "HFT_"
 AGGREGATES_LOOK_BACK_DAYS: Final = 7
 """Of the policies in infra/schema/timescaledb/community.sql: rows must not go before they are counted for good."""
+ORIGIN: Final = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+"""As browsers send it, to the letter: another spelling would never be met."""
 
 
 class Settings(BaseSettings):
@@ -157,6 +160,22 @@ class Settings(BaseSettings):
         if 0 < days <= AGGREGATES_LOOK_BACK_DAYS:
             raise ValueError(f"must be 0 or more than {AGGREGATES_LOOK_BACK_DAYS}")
         return days
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _as_browsers_write_them(cls, listed: str) -> str:
+        for origin in filter(None, (part.strip() for part in listed.split(","))):
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin} is no origin: it reads scheme://host or scheme://host:port, in small letters, with "
+                    "nothing behind"
+                )
+        return listed
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Of pages elsewhere that may use the API."""
+        return frozenset(filter(None, (part.strip() for part in self.cors_origins.split(","))))
 
     @property
     def bootstrap(self) -> str:
