@@ -825,29 +825,31 @@ class DeadLetter(Record, kw_only=True, frozen=True):
 
 
 class AuditLink(Record, kw_only=True, frozen=True):
-    """Topic `audit`: one request that changed something, or was refused to. Each writer's links form a chain
-    (`streams.audit_chain`): `number` counts from 1, `previous` is the hash of the link before."""
+    """Topic `audit`: one request or operator's command that changed something, or was refused to. Each writer's links
+    form a chain (`streams.audit_chain`): `number` counts from 1, `previous` is the hash of the link before."""
 
     writer: str
     number: int
     ts_ns: int
     actor: str
-    """The user, or the name that a login gave; empty: nobody was named."""
+    """The user, or the name that a login gave; empty: nobody was named. Of `cli`, the machine's user."""
     session: str
     """The login or API key."""
     address: str
+    """Of `cli`, the machine's name."""
     source: str
-    """`rest` or `websocket`."""
+    """`rest`, `websocket` or `cli`."""
     action: str
-    """Method and route, or the command's type."""
+    """Method and route, the command's type, or the operator's command."""
     target: str
+    """The path, or what the operator's command was given."""
     status: int
     """Of the answer, as in HTTP."""
     reason: str | None
     seq: int | None
     """Of the command in `commands` that it became."""
     content: str
-    """SHA-256 of the body."""
+    """SHA-256 of the body; of `cli`, of all of `target`, which is cut at 200 characters."""
     previous: str
     hash: str
 

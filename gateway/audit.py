@@ -45,18 +45,12 @@ class ChainFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.links = self._read()
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        self._size = 0
-        for link in self.links:
-            self.append(link)
-
-    def _read(self) -> list[AuditLink]:
-        try:
-            lines = self._path.read_bytes().split(b"\n")[:-1]
-        except FileNotFoundError:
-            return []
-        return [_link.decode(line) for line in lines]
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        *lines, torn = path.read_bytes().split(b"\n")
+        self.links = [_link.decode(line) for line in lines]
+        self._size = path.stat().st_size
+        if torn:
+            self.begin_again(self.links)
 
     def append(self, link: AuditLink) -> None:
         self._size += os.write(self._file, as_json(link) + b"\n")
@@ -80,17 +74,19 @@ class ChainFile:
 
 
 class AuditTrail:
-    """One writer's chain. `request` and `command` add to it; a thread of its own sends what was added."""
+    """One writer's chain. `request`, `command` and `operation` add to it; a thread of its own sends what was added."""
 
-    def __init__(self, bootstrap: str, folder: Path, writer: str) -> None:
+    def __init__(self, bootstrap: str, folder: Path, writer: str, *, is_new: bool = False) -> None:
+        """`is_new`: nothing has ever been written under this name."""
         self._bootstrap = bootstrap
         self._writer = writer
         self._file = ChainFile(folder / f"audit-{writer}.jsonl")
         self._head = self._file.links[-1] if self._file.links else None
         self._unsent: deque[AuditLink] = deque(self._file.links)
-        self._early: list[dict[str, Any]] | None = None if self._head else []
+        self._early: list[dict[str, Any]] | None = None if self._head or is_new else []
         """What was added before it was known how the chain goes on, of which only the topic could tell."""
         self._lock = threading.Lock()
+        self._sent = threading.Condition(self._lock)
         self._added = threading.Event()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
@@ -99,10 +95,18 @@ class AuditTrail:
         self._thread.start()
 
     async def stop(self) -> None:
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
         self._stopped.set()
         self._added.set()
-        await asyncio.to_thread(self._thread.join, 2.0)
+        self._thread.join(2.0)
         self._file.close()
+
+    def wait_sent(self, limit_s: float) -> bool:
+        """Whether Kafka has everything that was added, within this time."""
+        with self._lock:
+            return self._sent.wait_for(lambda: not (self._unsent or self._early), limit_s)
 
     # -------------------------------------------------------------------------------------------------- adding
 
@@ -136,6 +140,23 @@ class AuditTrail:
             status=status,
             reason=reason,
             seq=seq or None,
+            content=content,
+        )
+
+    def operation(
+        self, actor: str, address: str, action: str, target: str, status: int, reason: str | None, content: str
+    ) -> None:
+        """An operator's command on the machine `address`, by its user `actor`."""
+        self._add(
+            actor=actor,
+            session="",
+            address=address,
+            source="cli",
+            action=action,
+            target=target,
+            status=status,
+            reason=reason,
+            seq=None,
             content=content,
         )
 
@@ -188,6 +209,7 @@ class AuditTrail:
         with self._lock:
             while self._unsent and arrived is not None and self._unsent[0].number <= arrived.number:
                 self._unsent.popleft()
+            self._sent.notify_all()
             if self._early is not None:
                 self._head = arrived
                 early, self._early = self._early, None
@@ -220,6 +242,7 @@ class AuditTrail:
         with self._lock:
             for _ in links:
                 self._unsent.popleft()
+            self._sent.notify_all()
             if self._file.is_long and self._head is not None:
                 self._file.begin_again(list(self._unsent) or [self._head])
 

@@ -1,5 +1,6 @@
 """The operator's commands about users and keys: who may log in, with which role, for which accounts. They need Postgres
-only; what is taken away is refused by every gateway at once, and by the engine."""
+only; what is taken away is refused by every gateway at once, and by the engine. All that change something are in the
+topic `audit`."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from infra.audited import Audited, Denied
 from infra.errors import OperatorError
 from infra.settings import Settings, load
 
@@ -34,7 +36,7 @@ def postgres(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
 
 
 def new_password(from_stdin: bool) -> str:
-    """Asked for twice, or the first line of stdin. Raises `OperatorError` where it is too short."""
+    """Asked for twice, or the first line of stdin. Raises `Denied` where it is too short."""
     from gateway.passwords import LONGEST, SHORTEST
 
     if from_stdin:
@@ -42,7 +44,7 @@ def new_password(from_stdin: bool) -> str:
     else:
         password = click.prompt("password", hide_input=True, confirmation_prompt=True)
     if not SHORTEST <= len(password) <= LONGEST:
-        raise OperatorError(f"a password has {SHORTEST} to {LONGEST} characters")
+        raise Denied(422, "invalid_field", f"a password has {SHORTEST} to {LONGEST} characters")
     return str(password)
 
 
@@ -87,9 +89,13 @@ def change(username: str, said: str, **changes: Any) -> None:
     values = {"username": username, "password_hash": None, "role": None, "accounts": None, "disabled": None, **changes}
     with postgres(settings) as connection:
         if connection.execute(CHANGE_USER, values).fetchone() is None:
-            raise OperatorError(f"there is no user {username}")
+            raise unknown_user(username)
         ended = end_all(settings, connection, username)
     click.echo(f"user {username}: {said}; {ended} logins and keys ended")
+
+
+def unknown_user(username: str) -> Denied:
+    return Denied(404, "not_found", f"there is no user {username}")
 
 
 # ---------------------------------------------------------------------------------------------------------- users
@@ -100,7 +106,7 @@ def user() -> None:
     """Let people in, change what they may do, keep them out."""
 
 
-@user.command("create")
+@user.command("create", cls=Audited)
 @click.argument("username")
 @click.option("--role", type=click.Choice(ROLES), default="trader", show_default=True)
 @click.option("--account", "accounts", multiple=True, help="An account it may act for; repeat for more; *: every one.")
@@ -116,14 +122,14 @@ def create(username: str, role: str, accounts: tuple[str, ...], password_stdin: 
         msgspec.convert(username, Username)
         msgspec.convert(list(accounts), list[AccountName])
     except msgspec.ValidationError:
-        raise OperatorError(
-            f"{username}, {', '.join(accounts)}: names have letters, digits and . _ @ -, accounts 1 to 16 of them"
-        ) from None
+        text = f"{username}, {', '.join(accounts)}: names have letters, digits and . _ @ -, accounts 1 to 16 of them"
+        raise Denied(422, "invalid_field", text) from None
     password = new_password(password_stdin)
     with postgres(load()) as connection:
         made = connection.execute(CREATE_USER, (username, hashed(password), role, list(accounts))).fetchone()
     if made is None:
-        raise OperatorError(f"user {username} exists already: hft user password, role and accounts change it")
+        text = f"user {username} exists already: hft user password, role and accounts change it"
+        raise Denied(409, "duplicate_username", text)
     click.echo(f"user {username} made: {role} of {', '.join(accounts) or 'no account'}")
 
 
@@ -136,7 +142,7 @@ def list_users() -> None:
         click.echo(f"{username}: {role} of {', '.join(accounts) or 'no account'}{', disabled' if disabled else ''}")
 
 
-@user.command("password")
+@user.command("password", cls=Audited)
 @click.argument("username")
 @click.option("--password-stdin", is_flag=True, help="Read the password from stdin instead of asking for it.")
 def password(username: str, password_stdin: bool) -> None:
@@ -144,7 +150,7 @@ def password(username: str, password_stdin: bool) -> None:
     change(username, "new password", password_hash=hashed(new_password(password_stdin)))
 
 
-@user.command("role")
+@user.command("role", cls=Audited)
 @click.argument("username")
 @click.argument("role", type=click.Choice(ROLES))
 def role(username: str, role: str) -> None:
@@ -152,7 +158,7 @@ def role(username: str, role: str) -> None:
     change(username, f"role {role}", role=role)
 
 
-@user.command("accounts")
+@user.command("accounts", cls=Audited)
 @click.argument("username")
 @click.argument("accounts", nargs=-1)
 def accounts(username: str, accounts: tuple[str, ...]) -> None:
@@ -160,21 +166,21 @@ def accounts(username: str, accounts: tuple[str, ...]) -> None:
     change(username, f"accounts {', '.join(accounts) or 'none'}", accounts=list(accounts))
 
 
-@user.command("disable")
+@user.command("disable", cls=Audited)
 @click.argument("username")
 def disable(username: str) -> None:
     """Keep USERNAME out."""
     change(username, "disabled", disabled=True)
 
 
-@user.command("enable")
+@user.command("enable", cls=Audited)
 @click.argument("username")
 def enable(username: str) -> None:
     """Let USERNAME in again."""
     change(username, "enabled", disabled=False)
 
 
-@user.command("logout")
+@user.command("logout", cls=Audited)
 @click.argument("username")
 def logout(username: str) -> None:
     """End every login and key of USERNAME."""
@@ -184,7 +190,7 @@ def logout(username: str) -> None:
     click.echo(f"user {username}: {ended} logins and keys ended")
 
 
-@user.command("delete")
+@user.command("delete", cls=Audited)
 @click.argument("username")
 def delete(username: str) -> None:
     """Delete USERNAME; the orders and records of its accounts stay."""
@@ -193,7 +199,7 @@ def delete(username: str) -> None:
     settings = load()
     with postgres(settings) as connection:
         if connection.execute(DELETE_USER, (username,)).fetchone() is None:
-            raise OperatorError(f"there is no user {username}")
+            raise unknown_user(username)
         ended = end_all(settings, connection, username)
     click.echo(f"user {username} deleted; {ended} logins and keys ended")
 
@@ -223,7 +229,7 @@ def list_keys(username: str | None) -> None:
                    f"{', '.join(found.accounts) or 'no account'}, until {until}")  # fmt: skip
 
 
-@key.command("revoke")
+@key.command("revoke", cls=Audited)
 @click.argument("key_id")
 def revoke_key(key_id: str) -> None:
     """End the key KEY_ID."""
@@ -233,7 +239,7 @@ def revoke_key(key_id: str) -> None:
     with postgres(settings) as connection:
         row = connection.execute(DELETE_KEY, (key_id,)).fetchone()
         if row is None:
-            raise OperatorError(f"there is no key {key_id}")
+            raise Denied(404, "not_found", f"there is no key {key_id}")
         revoke(settings, connection, [(key_id, row[0])])
     click.echo(f"key {key_id} ended")
 

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import getpass
+import socket
 import subprocess
 import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import msgspec
 import pytest
 
+from engine.messages import AuditLink
+from engine.topics import AUDIT
+from streams.consumer import read_to_end
 from tests.gateway.running import eventually
 from tests.system import System
 
 pytestmark = pytest.mark.integration
 
 
-def hft(system: System, *arguments: str, stdin: str = "", fails: bool = False) -> str:
+def hft(
+    system: System,
+    *arguments: str,
+    stdin: str = "",
+    fails: bool = False,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "infra.cli", *arguments],
-        env=system.environment,
+        env=environment or system.environment,
         input=stdin,
         capture_output=True,
         text=True,
@@ -60,3 +74,49 @@ def test_a_user_from_beginning_to_end(system: System) -> None:
     assert hft(system, "user", "logout", "carol").startswith("user carol: ")
     assert hft(system, "user", "delete", "carol").startswith("user carol deleted")
     assert "there is no user carol" in hft(system, "user", "delete", "carol", fails=True)
+
+
+def operators_links(system: System) -> list[AuditLink]:
+    batches = read_to_end(system.settings.bootstrap, {(AUDIT.name, 0): None}, name="test-operators")
+    links = [msgspec.json.decode(message.value() or b"", type=AuditLink) for batch in batches for message in batch]
+    return [link for link in links if link.source == "cli"]
+
+
+def test_all_of_it_is_in_the_audit_trail(system: System) -> None:
+    before = len(operators_links(system))
+    hft(system, "user", "create", "erin", "--account", "demo", "--password-stdin", stdin="a long password\n")
+    hft(system, "user", "create", "erin", "--password-stdin", stdin="a long password\n", fails=True)
+    hft(system, "user", "create", "fay", "--password-stdin", stdin="short\n", fails=True)
+    hft(system, "user", "list")
+    hft(system, "user", "accounts", "erin", "demo", "other")
+    hft(system, "key", "revoke", "nokey", fails=True)
+    away = {**system.environment, "HFT_POSTGRES_DSN": "postgresql://hft@127.0.0.1:1/hft"}
+    hft(system, "user", "disable", "erin", environment=away, fails=True)
+    hft(system, "user", "delete", "erin")
+    links = operators_links(system)[before:]
+    assert [(link.action, link.target, link.status, link.reason) for link in links] == [
+        ("hft user create", "erin trader demo", 200, None),
+        ("hft user create", "erin trader", 409, "duplicate_username"),
+        ("hft user create", "fay trader", 422, "invalid_field"),
+        ("hft user accounts", "erin demo other", 200, None),
+        ("hft key revoke", "nokey", 404, "not_found"),
+        ("hft user disable", "erin", 503, "unavailable"),
+        ("hft user delete", "erin", 200, None),
+    ]
+    assert {(link.actor, link.address) for link in links} == {(getpass.getuser(), socket.gethostname())}
+    assert "every chain holds" in hft(system, "audit", "--chain")
+
+
+def test_what_kafka_does_not_take_goes_out_later_and_once(system: System) -> None:
+    before = len(operators_links(system))
+    away = {**system.environment, "HFT_KAFKA_BOOTSTRAP": "127.0.0.1:1"}
+    hft(system, "user", "logout", "nobody1", environment=away)
+    with ThreadPoolExecutor(4) as pool:
+        several = [pool.submit(hft, system, "user", "logout", f"nobody{number}") for number in range(2, 6)]
+        for command in several:
+            command.result()
+    links = operators_links(system)[before:]
+    assert links[0].target == "nobody1"
+    assert sorted(link.target for link in links) == [f"nobody{number}" for number in range(1, 6)]
+    assert len({link.writer for link in links}) == 1
+    assert "every chain holds" in hft(system, "audit", "--chain")
