@@ -1,1 +1,1 @@
-"""Figures about returns."""
+"""Figures about returns, drawdowns, round trips and fills. Pure."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.units import MONEY_DECIMALS
 from streams import ledger
-from streams.backtest.result import EQUITY, FILLS, TRADES, frame
+from streams.backtest.result import EQUITY, FILLS, MARKS, TRADES, frame
 from streams.strategies.instrument import Listed
 
 MONEY = 10**MONEY_DECIMALS
@@ -176,6 +176,21 @@ class Accounts:
         parts = [self._account_equity(account, times, marks) for account in self.starting]
         return pl.concat(parts).sort("ts_ns", maintain_order=True)
 
+    def mark_frame(self, marks: Mapping[str, Marks]) -> pl.DataFrame:
+        """The same prices as floats."""
+        parts = [
+            pl.DataFrame(
+                {
+                    "ts_ns": at.ts_ns,
+                    "symbol": [symbol] * len(at.ts_ns),
+                    "price": [self._instruments[symbol].price(half) / 2 for half in at.half_ticks.tolist()],
+                },
+                schema=MARKS,
+            )
+            for symbol, at in marks.items()
+        ]
+        return pl.concat(parts) if parts else frame([], MARKS)
+
     def _account_equity(self, account: str, times: NDArray[np.int64], marks: Mapping[str, Marks]) -> pl.DataFrame:
         cash = np.full(len(times), self.starting[account], np.int64)
         value, gross, realized, fees, cost = (np.zeros(len(times), np.int64) for _ in range(5))
@@ -209,6 +224,7 @@ class Accounts:
             "fees": fees / MONEY,
             "gross_exposure": gross / MONEY,
             "net_exposure": value / MONEY,
+            "deposits": np.zeros(len(times)),
         }
         return pl.DataFrame(columns, schema=EQUITY)
 

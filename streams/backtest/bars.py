@@ -501,6 +501,7 @@ class BarBacktest:
             orders=frame(rows, ORDERS).sort("decided_ns", maintain_order=True),
             fills=self._accounts.fill_frame(),
             trades=self._accounts.trade_frame(marks),
+            marks=self._accounts.mark_frame(marks),
             starting_cash=float(sum(self._accounts.starting.values())) / MONEY,
             assumptions={
                 "data": f"bars of {', '.join(one.symbol for one in self._data)}",

@@ -380,6 +380,7 @@ class ExchangeBacktest:
             orders=frame(self._log.rows(), ORDERS),
             fills=accounts.fill_frame(),
             trades=accounts.trade_frame(marks),
+            marks=accounts.mark_frame(marks),
             starting_cash=float(sum(accounts.starting.values())) / MONEY,
             assumptions={
                 "data": self._market.name,

@@ -341,6 +341,7 @@ def as_result(
         orders=frame([], ORDERS),
         fills=accounts.fill_frame(),
         trades=accounts.trade_frame(marks),
+        marks=accounts.mark_frame(marks),
         starting_cash=float(cash),
         assumptions=assumed,
         strategies=("levels",),

@@ -1,4 +1,4 @@
-"""A backtest in words, for the terminal; the tear sheet with charts is another program's."""
+"""A backtest in words, for the terminal; `hft report` draws it (`tear_sheet.py`)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from streams.analytics import wording
 from streams.analytics.deflated_sharpe import deflated_sharpe, expected_maximum
 from streams.backtest.result import Result
 from streams.backtest.sweep import Fold, Trial, best
@@ -19,14 +20,28 @@ LIKELY: Final = 0.95
 
 def text(result: Result) -> str:
     """Totals, and what was assumed."""
-    start, end = result.starting_cash, result.final_equity
+    start, end, found = result.starting_cash, result.final_equity, result.figures
+    ratios = (found.sharpe, found.sortino, found.calmar)
     lines = [
         f"final equity   {end:,.2f} from {start:,.2f} ({100 * (end / start - 1):+.2f} %)",
         f"cash           {result.final_cash:,.2f}",
-        f"drawdown       {100 * drawdown(result):.2f} % at most",
+        f"a year         {wording.signed_percent(found.cagr)}, volatility {wording.percent(found.volatility)}",
+        "ratios         Sharpe {}, Sortino {}, Calmar {}".format(*map(wording.number, ratios)),
+        f"               {found.returns:,} returns of {wording.period(found.step_s)}, "
+        f"scaled with {found.periods_per_year:,.0f} a year",
+        f"drawdown       {wording.percent(found.max_drawdown)} at most, for {wording.duration(found.max_drawdown_s)}",
+        f"tail           5 % of the returns are below {wording.percent(found.value_at_risk, 3)}, "
+        f"{wording.percent(found.conditional_value_at_risk, 3)} in the mean",
+        f"exposure       {wording.percent(found.mean_exposure, 1)} of equity in the mean, "
+        f"{wording.percent(found.max_exposure, 1)} at most, {wording.percent(found.time_in_market, 1)} of the time",
         f"orders         {len(result.orders):,}, fills {len(result.fills):,}, "
-        f"round trips {len(result.trades):,} ({int(result.trades['is_open'].sum())} open)",
-        f"fees           {float(result.fills['fee'].sum()):,.2f}",
+        f"round trips {len(result.trades):,} ({found.open_round_trips} open)",
+        f"trips          {wording.percent(found.hit_rate, 1)} won, "
+        f"profit factor {wording.number(found.profit_factor)}, {wording.signed(found.expectancy)} in the mean, "
+        f"held for {wording.duration(found.average_holding_s)}",
+        f"traded         {found.traded:,.2f}, a year {wording.number(found.turnover, 1)} × equity",
+        f"costs          fees {found.fees:,.2f}, slippage {wording.basis_points(found.slippage_bps)} "
+        f"({wording.signed(found.slippage)})",
         f"events         {result.events:,} in {result.seconds:.2f} s",
     ]
     if result.held_back:
@@ -35,18 +50,12 @@ def text(result: Result) -> str:
     if len(refused):
         reasons = ", ".join(f"{row[0]} {row[1]}" for row in refused["reason"].value_counts().sort("reason").rows())
         lines.append(f"refused        {len(refused):,} orders: {reasons}")
+    for title, shares in (("symbol", found.by_symbol), ("strategy", found.by_strategy)):
+        if len(shares) > 1:
+            lines.append(f"by {title}")
+            lines += [f"  {one.name:12} {one.net_pnl:+14,.2f}  after fees, {one.fills:,} fills" for one in shares]
     lines += ["assumed", *(f"  {name:12} {value}" for name, value in result.assumptions.items())]
     return "\n".join(lines)
-
-
-def drawdown(result: Result) -> float:
-    """The largest fall from a peak, as a part of it, of all accounts together."""
-    if result.equity.is_empty():
-        return 0.0
-    wide = result.equity.pivot(on="account", index="ts_ns", values="equity").sort("ts_ns").drop("ts_ns")
-    equity = wide.fill_null(strategy="forward").sum_horizontal().to_numpy()
-    peak = np.maximum.accumulate(np.maximum(equity, result.starting_cash))
-    return float(((peak - equity) / peak).max())
 
 
 def sweep_text(trials: Sequence[Trial], tried: int) -> str:

@@ -9,10 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+
+from streams.analytics import figures
+from streams.analytics.execution import Prices
+from streams.analytics.figures import Figures
 
 EQUITY: Final = pl.Schema(
     {
@@ -25,6 +30,7 @@ EQUITY: Final = pl.Schema(
         "fees": pl.Float64,  # paid up to now
         "gross_exposure": pl.Float64,  # sum of |value| of all positions
         "net_exposure": pl.Float64,
+        "deposits": pl.Float64,  # paid in less paid out up to now, without the starting cash
     }
 )
 """One row an account and moment, rising in time; the first is the moment before anything was traded."""
@@ -87,6 +93,9 @@ TRADES: Final = pl.Schema(
 )
 """Round trips: from flat, or from the other side, until flat again."""
 
+MARKS: Final = pl.Schema({"ts_ns": pl.Int64, "symbol": pl.String, "price": pl.Float64})
+"""What positions were valued at, rising in time within a symbol."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -96,6 +105,7 @@ class Result:
     orders: pl.DataFrame
     fills: pl.DataFrame
     trades: pl.DataFrame
+    marks: pl.DataFrame
     starting_cash: float
     """Of all accounts together."""
     assumptions: dict[str, str] = field(default_factory=dict)
@@ -124,6 +134,19 @@ class Result:
             return self.starting_cash
         return float(self.equity.group_by("account").agg(pl.col("cash").last())["cash"].sum())
 
+    @cached_property
+    def figures(self) -> Figures:
+        """Returns, risk, round trips, costs and whose they are."""
+        return figures.figures(self.equity, self.fills, self.trades, self.prices, self.starting_cash)
+
+    @property
+    def prices(self) -> dict[str, Prices]:
+        """The marks by symbol."""
+        return {
+            str(symbol): Prices(part["ts_ns"].to_numpy(), part["price"].to_numpy())
+            for (symbol,), part in self.marks.group_by("symbol", maintain_order=True)
+        }
+
     def save(self, folder: Path) -> None:
         """The frames as Parquet, the rest as JSON, in a folder that is made where it is missing."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -133,7 +156,7 @@ class Result:
         (folder / "result.json").write_text(json.dumps(rest, indent=1, default=str) + "\n")
 
 
-FRAMES: Final = ("equity", "orders", "fills", "trades")
+FRAMES: Final = ("equity", "orders", "fills", "trades", "marks")
 OTHERS: Final = (
     *("starting_cash", "assumptions", "parameters", "strategies", "trials", "held_back", "events", "seconds"),
 )

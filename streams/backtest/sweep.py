@@ -14,6 +14,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import polars as pl
 
+from streams.analytics import returns
+from streams.analytics.curve import returns_of
+from streams.analytics.drawdown import max_drawdown
+from streams.analytics.figures import curve_of
 from streams.backtest import bars
 from streams.backtest.bar_data import BarSeries
 from streams.backtest.bars import Plan
@@ -100,21 +104,16 @@ def variant(job: Job, given: Mapping[str, Any]) -> Result:
 
 
 def judged(given: Mapping[str, Any], result: Result) -> Trial:
-    equity = result.equity["equity"].to_numpy()
-    before = np.concatenate([[result.starting_cash], equity[:-1]]) if len(equity) else equity
-    returns = equity / before - 1 if len(equity) else equity
-    spread = float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
-    peak = np.maximum.accumulate(np.maximum(equity, result.starting_cash)) if len(equity) else equity
-    centred = returns - returns.mean() if len(returns) else returns
-    moment = float(np.mean(centred**2)) if len(returns) else 0.0
+    growth = curve_of(result.equity, result.starting_cash).growth
+    rates = returns_of(growth)
     return Trial(
         parameters=dict(given),
         final_equity=result.final_equity,
-        sharpe=float(returns.mean()) / spread if spread else math.nan,
-        skewness=float(np.mean(centred**3)) / moment**1.5 if moment else 0.0,
-        kurtosis=float(np.mean(centred**4)) / moment**2 if moment else 3.0,
-        returns=len(returns),
-        max_drawdown=float(((peak - equity) / peak).max()) if len(equity) else 0.0,
+        sharpe=returns.sharpe(rates, 1),
+        skewness=returns.skewness(rates),
+        kurtosis=returns.kurtosis(rates),
+        returns=len(rates),
+        max_drawdown=max_drawdown(growth) if len(growth) else 0.0,
         trades=len(result.trades),
     )
 

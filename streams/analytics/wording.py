@@ -1,0 +1,57 @@
+"""Figures as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+SECOND_NS: Final = 10**9
+NOTHING: Final = "–"
+UNITS: Final = ((365.25 * 86_400, "years"), (86_400, "days"), (3600, "h"), (60, "min"), (1, "s"))
+ONE: Final = {86_400.0: "a day", 3600.0: "an hour", 60.0: "a minute", 1.0: "a second"}
+
+
+def number(value: float | None, decimals: int = 2) -> str:
+    return NOTHING if value is None else f"{value + 0.0:,.{decimals}f}".replace("-", "−")
+
+
+def percent(value: float | None, decimals: int = 2) -> str:
+    """Of a part: 0.1 is 10 %."""
+    return NOTHING if value is None else f"{number(100 * value, decimals)} %"
+
+
+def signed_percent(value: float | None) -> str:
+    return NOTHING if value is None else ("+" if value > 0 else "") + percent(value)
+
+
+def signed(value: float | None, decimals: int = 2) -> str:
+    return NOTHING if value is None else ("+" if value > 0 else "") + number(value, decimals)
+
+
+def basis_points(value: float | None) -> str:
+    return NOTHING if value is None else f"{signed(value, 1)} bp"
+
+
+def duration(seconds: float | None) -> str:
+    """In the largest unit of which there are two."""
+    if seconds is None:
+        return NOTHING
+    for length, name in UNITS:
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.{0 if seconds >= 10 * length else 1}f} {name}"
+    return f"{seconds:.3g} s"
+
+
+def period(step_s: float) -> str:
+    """As in: returns of a day."""
+    return ONE.get(step_s) or duration(step_s)
+
+
+def day(ts_ns: int | None) -> str:
+    """UTC."""
+    return NOTHING if ts_ns is None else datetime.fromtimestamp(ts_ns // SECOND_NS, UTC).strftime("%Y-%m-%d")
+
+
+def minute(ts_ns: int | None) -> str:
+    """UTC."""
+    return NOTHING if ts_ns is None else datetime.fromtimestamp(ts_ns // SECOND_NS, UTC).strftime("%Y-%m-%d %H:%M")
