@@ -12,6 +12,7 @@ from infra.bench.command import bench
 from infra.commands_backtest import backtest
 from infra.commands_compare import compare
 from infra.commands_corporate import COMMANDS as CORPORATE
+from infra.commands_report import report
 from infra.commands_strategy import strategy
 from infra.commands_users import COMMANDS as USER_COMMANDS
 from infra.doctor.command import doctor
@@ -132,7 +133,7 @@ def settings(markdown: bool) -> None:
 
 
 for command in (
-    *(audit, backtest, bench, compare, doctor, load_test, replay, strategy),
+    *(audit, backtest, bench, compare, doctor, load_test, replay, report, strategy),
     *(*COMMANDS, *CORPORATE, *USER_COMMANDS),
 ):
     hft.add_command(command)

@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 from typing import Final
 
 SECOND_NS: Final = 10**9
+DAY_NS: Final = 86_400 * SECOND_NS
 NOTHING: Final = "–"
 UNITS: Final = ((365.25 * 86_400, "years"), (86_400, "days"), (3600, "h"), (60, "min"), (1, "s"))
 ONE: Final = {86_400.0: "a day", 3600.0: "an hour", 60.0: "a minute", 1.0: "a second"}
 
 
 def number(value: float | None, decimals: int = 2) -> str:
-    return NOTHING if value is None else f"{value + 0.0:,.{decimals}f}".replace("-", "−")
+    # What rounds to nothing has no sign.
+    return NOTHING if value is None else f"{round(value, decimals) + 0.0:,.{decimals}f}".replace("-", "−")
 
 
 def percent(value: float | None, decimals: int = 2) -> str:
@@ -47,11 +49,11 @@ def period(step_s: float) -> str:
     return ONE.get(step_s) or duration(step_s)
 
 
-def day(ts_ns: int | None) -> str:
-    """UTC."""
-    return NOTHING if ts_ns is None else datetime.fromtimestamp(ts_ns // SECOND_NS, UTC).strftime("%Y-%m-%d")
-
-
-def minute(ts_ns: int | None) -> str:
-    """UTC."""
-    return NOTHING if ts_ns is None else datetime.fromtimestamp(ts_ns // SECOND_NS, UTC).strftime("%Y-%m-%d %H:%M")
+def moment(ts_ns: int | None) -> str:
+    """UTC, to the second where it is not a whole minute; midnight is the day alone, as daily bars have it."""
+    if ts_ns is None:
+        return NOTHING
+    time = datetime.fromtimestamp(ts_ns // SECOND_NS, UTC)
+    if ts_ns % DAY_NS == 0:
+        return time.strftime("%Y-%m-%d")
+    return time.strftime("%Y-%m-%d %H:%M:%S" if ts_ns % (60 * SECOND_NS) else "%Y-%m-%d %H:%M")

@@ -1,0 +1,1 @@
+"""Tear sheets: a result as one HTML page, and as JSON."""
