@@ -38,6 +38,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(together))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Without the groups each worker would start servers of its own, and the suite would take twice as long."""
+    if getattr(session.config.option, "loadgroup", False) and not all("@" in item.nodeid for item in session.items):
+        raise pytest.UsageError("pytest-xdist does not group the tests: it does not fit this pytest")
+
+
 @pytest.fixture(scope="session")
 def kafka_jars() -> list[Path]:
     """Kafka's class path, from the shared cache."""

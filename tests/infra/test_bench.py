@@ -133,6 +133,7 @@ def test_without_the_bench_folder_there_is_nothing_to_compare_with(tmp_path: Pat
     assert answer.output == f"hft: orderflow.py is not in {tmp_path}: name its folder with --bench-folder\n"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not DEFAULT_FOLDER.is_dir(), reason="the common stream's generator is not there")
 @pytest.mark.parametrize("by", ["--by-order-id", None])
 def test_the_engine_agrees_with_the_stream(tmp_path: Path, by: str | None) -> None:
