@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core import Core
-from engine.jit import compiled, entry
+from engine.jit import as_bytes, compiled, entry
 from engine.layout import COMMAND, field_number
 from engine.sessions import account_numbers
 from engine.tokens import EVERY_ACCOUNT, Identity
@@ -117,8 +117,9 @@ def _refuse_list(row: int, end: int, refused: Any) -> None:
 
 
 @entry
-def _refuse(records: Any, octets: Any, rights: int, own: Any, instruments: int, refused: Any) -> int:
+def _refuse(records: Any, rights: int, own: Any, instruments: int, refused: Any) -> int:
     """Fills `refused`; how many there are."""
+    octets = as_bytes(records)
     for row in range(len(records)):
         _refuse_one(records, octets, row, rights, own, instruments, refused)
     row = 0
@@ -156,13 +157,10 @@ def refused_records(identity: Identity, records: NDArray[Any], core: Core) -> ND
     rights = _rights(identity)
     own = NO_ACCOUNTS if rights & MAY_USE_ALL else account_numbers(identity, core.accounts.find)
     refused = np.zeros((len(records), 2), np.int64)
-    octets = records.view("u1").reshape(len(records), COMMAND.itemsize)
-    found = _refuse(records, octets, rights, own, len(core.instruments), refused)
+    found = _refuse(records, rights, own, len(core.instruments), refused)
     return refused if found else None
 
 
 def compile_admission() -> None:
     """Makes the machine code ready, before somebody waits for it."""
-    none = np.zeros(0, COMMAND)
-    octets = none.view("u1").reshape(0, COMMAND.itemsize)
-    _refuse(none, octets, 0, NO_ACCOUNTS, 0, np.zeros((0, 2), np.int64))
+    _refuse(np.zeros(0, COMMAND), 0, NO_ACCOUNTS, 0, np.zeros((0, 2), np.int64))

@@ -66,6 +66,8 @@ class Batch:
         self._clock = clock
         self._waiting: list[Waiting] = []
         self._count = 0
+        self._highest = Durability.JOURNALED
+        """That somebody waits for in this batch."""
         self._held: deque[Held] = deque()
         self._followers: list[Follower] = []
         self._disk_is_full = False
@@ -85,6 +87,8 @@ class Batch:
         """COMMAND records for the next batch; `durability` is what the answer waits for."""
         self._waiting.append(Waiting(records, answer, durability))
         self._count += len(records)
+        if durability > self._highest:
+            self._highest = durability
 
     @property
     def is_large(self) -> bool:
@@ -95,9 +99,10 @@ class Batch:
         if not self._waiting:
             return
         waiting, self._waiting, self._count = self._waiting, [], 0
+        highest, self._highest = self._highest, Durability.JOURNALED
         records = waiting[0].records if len(waiting) == 1 else np.concatenate([item.records for item in waiting])
         replies, reports = self._submit(records)
-        if any(item.durability >= Durability.SYNCED for item in waiting):
+        if highest >= Durability.SYNCED:
             self._sequencer.sync()
         start = 0
         for item in waiting:

@@ -24,7 +24,6 @@ from engine.words import (
     TimeInForce,
 )
 
-COMMAND_WORDS: Final = COMMAND.itemsize // 8
 COMMAND_STRATEGY: Final = COMMAND.fields["strategy"][1] // 8  # type: ignore[index]
 COMMAND_ID: Final = COMMAND.fields["client_order_id"][1] // 8  # type: ignore[index]
 REPORT_WORDS: Final = REPORT.itemsize // 8

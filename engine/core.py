@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import auction, book, clients, corporate_actions, definitions, running
-from engine.codes import COMMAND_WORDS, REPORT_WORDS
+from engine.codes import REPORT_WORDS
 from engine.drift import drift
-from engine.jit import COMPILED
+from engine.jit import COMPILED, addresses, as_words
 from engine.layout import CLIENT_ORDER_ID, COMMAND, REPLY, REPORT, field_number
 from engine.messages import (
     AdministrativeCommand,
@@ -41,7 +41,7 @@ from engine.orders import HELD, RELEASED
 from engine.reference_data import ReferenceData, allocate
 from engine.refusal import Refusal
 from engine.registry import ActionEntry, InstrumentEntry
-from engine.state import KEYS, NEXT_EXPIRY, Batch, Output
+from engine.state import KEYS, NEXT_EXPIRY, Batch, Handed, Output
 from engine.words import (
     CommandType,
     ExecType,
@@ -94,6 +94,8 @@ class Core(ReferenceData):
         self.last_seq = 0
         self._written = np.zeros(1, np.int64)
         self._keys = np.zeros(KEYS, np.uint64)
+        self._handed: Handed | None = None
+        self._addresses = np.zeros(0, np.int64)
         self._set_reports(FIRST_REPORTS)
 
     def _set_reports(self, size: int) -> None:
@@ -117,21 +119,29 @@ class Core(ReferenceData):
 
     def _apply(self, commands: NDArray[Any], replies: NDArray[Any], *, administrative: bool) -> None:
         """Runs commands to their end; where their reports do not fit, in room twice as large from where it stopped."""
-        batch = Batch(commands, commands.view("<u8").reshape(len(commands), COMMAND_WORDS))
         self._written[0] = 0
         done = 0
         while True:
-            done = self._run(batch, done, replies, administrative)
+            done = self._run(commands, done, replies, administrative)
             if done == len(commands):
                 break
             self._set_reports(2 * len(self._reports))
 
-    def _run(self, batch: Batch, done: int, replies: NDArray[Any], administrative: bool = False) -> int:
-        out = Output(self._reports, self._words, replies, self._written, self._keys)
+    def _run(self, commands: NDArray[Any], done: int, replies: NDArray[Any], administrative: bool = False) -> int:
         if COMPILED:
-            return int(running.run(self.engine, batch, done, out, administrative))
+            return int(running.run_at(self._places(), commands, done, replies, administrative))
+        batch = Batch(commands, as_words(commands))
+        out = Output(self._reports, self._words, replies, self._written, self._keys)
         with np.errstate(over="ignore"):  # 64-bit hashes wrap around, which compiled code does without a word
             return int(running.run(self.engine, batch, done, out, administrative))
+
+    def _places(self) -> NDArray[np.int64]:
+        """Where the arrays lie now."""
+        handed = self._handed
+        if handed is None or handed.engine is not self.engine or handed.reports is not self._reports:
+            self._handed = Handed(self.engine, self._reports, self._words, self._written, self._keys)
+            self._addresses = addresses(self._handed)
+        return self._addresses
 
     # ---------------------------------------------------------------------------------------- administrative
 
@@ -268,7 +278,7 @@ class Core(ReferenceData):
 
     def compile(self) -> None:
         """Makes the machine code ready (seconds the first time, then from the cache), changing nothing."""
-        self._run(Batch(np.zeros(0, COMMAND), np.zeros((0, COMMAND_WORDS), np.uint64)), 0, np.zeros(0, REPLY))
+        self._run(np.zeros(0, COMMAND), 0, np.zeros(0, REPLY))
         self.depth(0, 1)
         self.find_client(0, "")
         self.find_order(0)

@@ -64,7 +64,7 @@ def _decode(payload: bytes, kind: FrameKind, record: np.dtype[Any]) -> tuple[Hea
     if len(payload) != size + count * record_size:
         text = f"{count} records make {size + count * record_size} bytes, the frame has {len(payload)}"
         raise Refusal(Reason.MALFORMED, "count", text)
-    return Head(request_id, second), np.frombuffer(bytearray(memoryview(payload)[size:]), record)
+    return Head(request_id, second), np.frombuffer(bytearray(payload), record, offset=size)
 
 
 def decode_commands(payload: bytes) -> tuple[Head, NDArray[Any]]:

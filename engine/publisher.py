@@ -53,6 +53,9 @@ log = logging.getLogger(__name__)
 
 BOOK_SECONDS: Final = 0.05
 IDLE_SECONDS: Final = 0.002
+BUSY_SECONDS: Final = 0.0003
+"""Between two looks at the journal: when it has long said nothing, and when it has said something just now."""
+BUSY_FOR_SECONDS: Final = 0.05
 FRAME_COMMANDS: Final = 2000
 """Commands applied before their reports are published: bounds what is held in memory."""
 WRITTEN: Final = (COMMANDS, ORDER_EVENTS, FILLS, TRADES, INSTRUMENTS, ACCOUNTS, CORPORATE_ACTIONS, DEAD_LETTERS)
@@ -103,7 +106,7 @@ class Publisher:
                 **acks.configuration(),
                 "partitioner": "murmur2_random",
                 "message.timeout.ms": 0,
-                "linger.ms": 2,
+                "linger.ms": 1,
                 "queue.buffering.max.messages": 200_000,
                 "error_cb": self._note_error,
             },
@@ -323,13 +326,16 @@ class Publisher:
     def run(self, ready: Callable[[], None]) -> None:
         """Until `stopped`."""
         self.prepare()
+        busy_until = 0.0
         while not self.stopped.is_set():
-            if not self.follow():
-                if not self._caught_up:
-                    self._caught_up = True
-                    log.info("the journal is read up to command %d", self._core.last_seq)
-                    ready()
-                time.sleep(IDLE_SECONDS)
+            if self.follow():
+                busy_until = time.monotonic() + BUSY_FOR_SECONDS
+                continue
+            if not self._caught_up:
+                self._caught_up = True
+                log.info("the journal is read up to command %d", self._core.last_seq)
+                ready()
+            time.sleep(BUSY_SECONDS if time.monotonic() < busy_until else IDLE_SECONDS)
         self._publish_state_hash()
         self._producer.flush(2)
         self._note_progress()

@@ -3,8 +3,11 @@ in the middle of a command and goes on when it is called again with more."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from engine import book, clients, ledger
 from engine.auction import start_uncross, uncross
 from engine.changes import cancel, replace
 from engine.checks import check_post_only
@@ -29,6 +32,7 @@ from engine.codes import (
     REFUSAL,
     REJECTED,
     REPLACE,
+    REPORT_WORDS,
     RESUME,
     SET_PHASE,
     SPLIT,
@@ -37,7 +41,8 @@ from engine.codes import (
 )
 from engine.endings import child_rate, end_order
 from engine.entering import enter, new_order, rest_in_auction
-from engine.jit import compiled, entry, merged
+from engine.jit import COMPILED, as_words, compiled, entry, merged, opener
+from engine.layout import REPORT
 from engine.lists import new_list
 from engine.lookahead import look_ahead
 from engine.matching import end_round, match, settle, start_match
@@ -52,6 +57,7 @@ from engine.state import (
     FIRST,
     FOUND,
     IDLE,
+    KEYS,
     LAST,
     LEFTOVERS,
     LEGS,
@@ -67,8 +73,10 @@ from engine.state import (
     STEP,
     SWEEP,
     UNCROSS,
+    WORK,
     Batch,
     Engine,
+    Handed,
     Output,
 )
 from engine.stops import deactivate, observe
@@ -321,7 +329,7 @@ def auction_step(engine: Engine, batch: Batch, out: Output, n: int) -> int:
     return n
 
 
-@entry
+@merged
 def run(engine: Engine, batch: Batch, start: int, out: Output, administrative: bool) -> int:
     """Applies commands from `start` on, as long as there is room for their reports; returns the first one that is not
     done, which may be half done."""
@@ -361,3 +369,29 @@ def run(engine: Engine, batch: Batch, start: int, out: Output, administrative: b
             n = auction_step(engine, batch, out, n)
     out.written[0] = n
     return i
+
+
+def _example() -> Handed:
+    """Arrays of the kinds that `run_at` is compiled for."""
+    reports = np.zeros(0, REPORT)
+    engine = Engine(
+        book.allocate(1, 1),
+        clients.allocate(1),
+        ledger.allocate(1, 1),
+        np.zeros(WORK, np.int64),
+        np.zeros(1, np.uint32),
+    )
+    return Handed(
+        engine, reports, reports.view("<u8").reshape(0, REPORT_WORDS), np.zeros(1, np.int64), np.zeros(KEYS, np.uint64)
+    )
+
+
+if COMPILED:
+    open_handed = opener(_example())
+
+    @entry
+    def run_at(places: Any, commands: Any, start: int, replies: Any, administrative: bool) -> int:
+        """`run`, with the `addresses` of what is `Handed`."""
+        handed = open_handed(places)
+        out = Output(handed.reports, handed.report_words, replies, handed.written, handed.keys)
+        return run(handed.engine, Batch(commands, as_words(commands)), start, out, administrative)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.jit import entry
+from engine.jit import as_bytes, entry
 from engine.layout import ACTOR, COMMAND
 from engine.messages import OrderCommand
 from engine.refusal import Refusal
@@ -134,7 +134,8 @@ def check_command(identity: Identity, command: OrderCommand) -> None:
 
 
 @entry
-def _stamp(records: Any, octets: Any, may_speak: bool, actor: Any) -> None:
+def _stamp(records: Any, may_speak: bool, actor: Any) -> None:
+    octets = as_bytes(records)
     for row in range(len(records)):
         records["source_partition"][row] = -1
         records["source_offset"][row] = -1
@@ -147,8 +148,7 @@ def _stamp(records: Any, octets: Any, may_speak: bool, actor: Any) -> None:
 
 def stamp_records(identity: Identity, records: NDArray[Any]) -> None:
     """Writes where records came from: a session of ours may speak for someone else, any other only for itself."""
-    octets = records.view("u1").reshape(len(records), COMMAND.itemsize)
-    _stamp(records, octets, identity.role == "service", _actor(identity.actor))
+    _stamp(records, identity.role == "service", _actor(identity.actor))
 
 
 @lru_cache(maxsize=1024)

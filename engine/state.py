@@ -73,7 +73,7 @@ class Batch(NamedTuple):
     commands: NDArray[Any]
     """COMMAND."""
     words: NDArray[np.uint64]
-    """The same memory as 64-bit words: (command, COMMAND_WORDS)."""
+    """The same memory as 64-bit words, a row for each command."""
 
 
 class Output(NamedTuple):
@@ -89,6 +89,18 @@ class Output(NamedTuple):
     """[number of reports so far]."""
     keys: NDArray[np.uint64]
     """[KEYS]: hints for `lookahead`, by the command's place in the batch modulo KEYS."""
+
+
+class Handed(NamedTuple):
+    """What stays from one call of compiled code to the next, until one of the arrays has to grow: handed over by its
+    addresses."""
+
+    engine: Engine
+    reports: NDArray[Any]
+    """REPORT."""
+    report_words: NDArray[np.uint64]
+    written: NDArray[np.int64]
+    keys: NDArray[np.uint64]
 
 
 KEYS: Final = 16
