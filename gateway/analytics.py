@@ -3,6 +3,7 @@ realized, by symbol and by day. Exact: sums and differences of the ledger's own 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -15,6 +16,8 @@ from engine.messages import DecimalText
 from gateway import auth, bodies, browser
 from gateway.auth import Authenticator
 from gateway.database import Database
+from streams.analytics.figures import EquityFigures, performance
+from streams.reports import live
 
 MOST_POINTS: Final = 2_000
 LATEST_NS: Final = (1 << 63) - 1
@@ -83,6 +86,8 @@ class Analytics(msgspec.Struct, kw_only=True, frozen=True):
     peak_equity: DecimalText | None
     equity: list[EquityPoint]
     """Oldest first; the last of each of at most `points` equal intervals."""
+    figures: EquityFigures
+    """Returns and risk, as `hft report` has them: time-weighted, drawdowns as parts of the peak."""
     total: Performance
     by_symbol: list[SymbolPerformance]
     by_day: list[DayPerformance]
@@ -102,7 +107,7 @@ class Realized(NamedTuple):
     lost: Decimal
 
 
-def performance(rows: Iterable[Realized]) -> dict[str, Any]:
+def realized(rows: Iterable[Realized]) -> dict[str, Any]:
     """The fields of `Performance` of these rows together."""
     rows = list(rows)
     gain, paid = sum((row.gain for row in rows), Decimal(0)), sum((row.paid for row in rows), Decimal(0))
@@ -131,6 +136,11 @@ def grouped(rows: Iterable[Realized], name: Callable[[Realized], str]) -> dict[s
     return dict(sorted(groups.items()))
 
 
+def figures(account: str, rows: list[tuple[Any, ...]]) -> EquityFigures:
+    """Of the rows of `live.CURVE`."""
+    return performance(live.equity_frame(account, rows), rows[0][1] if rows else 0.0)
+
+
 class AccountAnalytics:
     def __init__(self, authenticator: Authenticator, database: Database) -> None:
         self._authenticator = authenticator
@@ -152,19 +162,21 @@ class AccountAnalytics:
         }
         curve = await self._database.rows(CURVE, chosen)
         [(max_drawdown, peak)] = await self._database.rows(EXTREMES, chosen)
+        course = await self._database.rows(live.CURVE, {**chosen, "points": live.POINTS})
         rows = [Realized(*row) for row in await self._database.rows(REALIZED, chosen)]
         shown = Analytics(
             account=account,
             max_drawdown=max_drawdown,
             peak_equity=peak,
             equity=[EquityPoint(**dict(zip(EquityPoint.__struct_fields__, row, strict=True))) for row in curve],
-            total=Performance(**performance(rows)),
+            figures=await asyncio.to_thread(figures, account, course),
+            total=Performance(**realized(rows)),
             by_symbol=[
-                SymbolPerformance(symbol=symbol, **performance(part))
+                SymbolPerformance(symbol=symbol, **realized(part))
                 for symbol, part in grouped(rows, lambda row: row.symbol).items()
             ],
             by_day=[
-                DayPerformance(day=day, **performance(part)) for day, part in grouped(rows, lambda row: row.day).items()
+                DayPerformance(day=day, **realized(part)) for day, part in grouped(rows, lambda row: row.day).items()
             ],
         )
         return browser.reply(browser.encoded(shown))

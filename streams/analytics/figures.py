@@ -20,7 +20,7 @@ SHORTEST_S: Final = 28 * 86_400
 """Of less than that no growth of a year is told."""
 
 
-class Performance(Struct, kw_only=True, frozen=True):
+class EquityFigures(Struct, kw_only=True, frozen=True):
     """Figures of the course of equity alone. None: not defined, as a ratio whose divisor is 0."""
 
     start_ns: int | None
@@ -71,7 +71,7 @@ class Performance(Struct, kw_only=True, frozen=True):
     """The part of the time in which anything was held."""
 
 
-class Figures(Performance, kw_only=True, frozen=True):
+class Figures(EquityFigures, kw_only=True, frozen=True):
     """With those of fills and round trips."""
 
     fills: int
@@ -123,7 +123,7 @@ def _curve(total: pl.DataFrame, starting: float) -> Curve:
     return curve(total["ts_ns"].to_numpy(), total["equity"].to_numpy(), total["deposits"].to_numpy(), starting)
 
 
-def performance(equity: pl.DataFrame, starting: float) -> Performance:
+def performance(equity: pl.DataFrame, starting: float) -> EquityFigures:
     """Of equity as `streams.backtest.result.EQUITY` has it."""
     total = together(equity)
     of = _curve(total, starting)
@@ -142,7 +142,7 @@ def performance(equity: pl.DataFrame, starting: float) -> Performance:
     depth = deepest.depth if deepest else 0.0
     ratio, skewness, kurtosis = returns.sharpe(rates, 1), returns.skewness(rates), returns.kurtosis(rates)
     held = activity.exposure(gross, values)
-    return Performance(
+    return EquityFigures(
         start_ns=int(ts_ns[0]) if len(ts_ns) else None,
         end_ns=end_ns if len(ts_ns) else None,
         starting_equity=starting,

@@ -255,7 +255,13 @@ def test_analytics(day: Day) -> None:
     assert {**total, "day": by_day["day"]} == by_day
     assert len(shown["equity"]) <= 11
     assert [int(point["ts_ns"]) for point in shown["equity"]] == sorted(int(p["ts_ns"]) for p in shown["equity"])
+    assert shown["figures"]["final_equity"] == pytest.approx(float(shown["equity"][-1]["equity"]))
+    assert shown["figures"]["net_profit"] == pytest.approx(
+        shown["figures"]["final_equity"] - shown["figures"]["starting_equity"] - shown["figures"]["deposits"]
+    )
+    assert shown["figures"]["max_drawdown"] >= 0
     nothing = day.trader.get("/api/analytics", params={"end_ns": 1}).json()
+    assert (nothing["figures"]["returns"], nothing["figures"]["sharpe"]) == (0, None)
     assert (nothing["equity"], nothing["total"]["fills"], nothing["max_drawdown"]) == ([], 0, None)
     assert day.trader.get("/api/analytics", params={"account": day.other}).status_code == 403
 

@@ -10,7 +10,6 @@ import { fillMarks, widened } from "../src/lib/pricechart";
 import { restored } from "../src/lib/preferences.svelte";
 import { usages } from "../src/lib/risk";
 import { found } from "../src/lib/search";
-import { sharpe } from "../src/lib/sharpe";
 import { nextOrder, sorted, type Column } from "../src/lib/table";
 import { closing } from "../src/lib/trading.svelte";
 import { isoTime } from "../src/lib/columns";
@@ -75,24 +74,6 @@ describe("marks of fills", () => {
 test("orders near the candles widen the chart, those far away do not", () => {
   expect(widened(100, 102, [99, 103.5, 90, NaN])).toEqual([99, 103.5]);
   expect(widened(100, 100, [99.95, 99])).toEqual([99.95, 100]);
-});
-
-describe("Sharpe", () => {
-  test("is mean over deviation of equal steps, a year's worth", () => {
-    const points = [100, 101, 100, 102, 103, 102, 104, 105, 104, 106, 107, 108].map((equity, day) => [day * 86_400, equity] as const);
-    const found = sharpe(points)!;
-    const returns = points.slice(1).map(([, equity], index) => equity / points[index]![1] - 1);
-    const mean = returns.reduce((a, b) => a + b) / returns.length;
-    const deviation = Math.sqrt(returns.reduce((a, b) => a + (b - mean) ** 2, 0) / (returns.length - 1));
-    expect(found.step_s).toBe(86_400);
-    expect(found.ratio).toBeCloseTo((mean / deviation) * Math.sqrt(365), 9);
-  });
-
-  test("is none of a short or a flat curve", () => {
-    expect(sharpe([])).toBeNull();
-    expect(sharpe([[0, 1], [100, 2]])).toBeNull();
-    expect(sharpe([[0, 5], [86_400 * 20, 5]])).toBeNull();
-  });
 });
 
 describe("limits used", () => {

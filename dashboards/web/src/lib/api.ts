@@ -75,11 +75,23 @@ export interface Performance {
   readonly profit_factor: DecimalText | null;
 }
 
+/** Of the returns of equal steps; null is what is not defined. Parts: 0.1 is 10 %. */
+export interface EquityFigures {
+  readonly total_return: number | null;
+  readonly sharpe: number | null;
+  readonly sortino: number | null;
+  readonly max_drawdown: number | null;
+  readonly max_drawdown_s: number | null;
+  readonly step_s: number;
+  readonly returns: number;
+}
+
 export interface Analytics {
   readonly account: string;
   readonly max_drawdown: DecimalText | null;
   readonly peak_equity: DecimalText | null;
   readonly equity: readonly EquityPoint[];
+  readonly figures: EquityFigures;
   readonly total: Performance;
   readonly by_symbol: readonly (Performance & { readonly symbol: string })[];
   readonly by_day: readonly (Performance & { readonly day: string })[];
