@@ -38,6 +38,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(together))
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Long texts, such as signed tokens, are no names: they are others in each worker, which must agree on every one."""
+    return argname if isinstance(val, str | bytes) and len(val) > 100 else None
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Without the groups each worker would start servers of its own, and the suite would take twice as long."""
     if getattr(session.config.option, "loadgroup", False) and not all("@" in item.nodeid for item in session.items):
