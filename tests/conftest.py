@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Long texts, such as signed tokens, are no names: they are others in each worker, which must agree on every one."""
+    """Long texts, such as signed tokens, are no names: they are others in each worker, and all must agree on each."""
     return argname if isinstance(val, str | bytes) and len(val) > 100 else None
 
 
