@@ -113,8 +113,7 @@ class Launcher:
         self._build_page()
         self._start_services("gateway")
         self._bootstrap()
-        if self.settings.market != "none":
-            self._start_services("market")
+        self._start_market()
         self._enter("healthy")
 
     def announce(self) -> None:
@@ -217,6 +216,13 @@ class Launcher:
             schema = migrate(self.settings.dsn, history_days=self.settings.history_days)
             migrated = f"{schema.applied} migrations applied, " if schema.applied else ""
             step.done(f"{migrated}version {schema.version}; {schema.kind}")
+
+    def _start_market(self) -> None:
+        market, note = services.market(self.settings)
+        if note:
+            self._progress.line(note)
+        if market is not None:
+            self._start_services(market)
 
     def _start_services(self, *names: str) -> None:
         """At the same time: each only needs what was ready before."""

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from engine import acks
-from infra import exposure, placement, state, tls
+from infra import alpaca_keys, exposure, placement, state, tls
 from infra.errors import OperatorError
 from infra.folders import Folders, folders
 from infra.node import PAGE
@@ -221,7 +221,33 @@ SERVICES: Final[Mapping[str, Service]] = {
             "rate": settings.market_rate,
         },
     ),
+    "alpaca": Service(
+        "streams.feeds.alpaca",
+        STAGE_MARKET,
+        lambda settings, where: {
+            "engine_address": settings.zeromq,
+            "secret": _secret(settings, where),
+            "instruments": settings.instruments,
+            "symbols": [name for text in settings.alpaca_symbols.split(",") if (name := text.strip())],
+            "feed": settings.alpaca_feed,
+            "keys": alpaca_keys.needed(settings.alpaca_keys),
+            "stream_url": settings.alpaca_stream_url,
+            "data_url": settings.alpaca_data_url,
+        },
+    ),
 }
+
+
+def market(settings: Settings) -> tuple[str | None, str]:
+    """The service that trades besides the users, None for none; and what is to be said of it. Raises `OperatorError`
+    where there are keys that cannot be used."""
+    if settings.market == "none":
+        return None, ""
+    if settings.market == "simulated":
+        return "market", ""
+    if alpaca_keys.read(settings.alpaca_keys) is None:
+        return "market", f"the market is simulated: {alpaca_keys.WHERE}"
+    return "alpaca", ""
 
 
 def workers(settings: Settings) -> list[str]:

@@ -94,7 +94,19 @@ class Settings(BaseSettings):
         description="What P&L values positions at: the middle of the book, the last trade, or the last close; without "
         "a middle or a close, the last trade.",
     )
-    market: Literal["simulated", "none"] = Field("simulated", description="Who trades besides you.")
+    market: Literal["simulated", "alpaca", "none"] = Field(
+        "simulated",
+        description="Who trades besides you; alpaca: its quotes and trades, and without its keys the simulated market.",
+    )
+    alpaca_symbols: str = Field("AAPL,MSFT,NVDA", description="Instruments that follow Alpaca's market data.")
+    alpaca_feed: Literal["iex", "sip"] = Field("iex", description="Alpaca's feed; sip needs a subscription there.")
+    alpaca_keys: Path = Field(
+        Path("~/.config/hft/alpaca"),
+        description="File (mode 600) with the lines ALPACA_API_KEY=… and ALPACA_API_SECRET=…, where the environment "
+        "has no variables of these names.",
+    )
+    alpaca_stream_url: str = Field("", description="Address of Alpaca's stream, where it is another than its own.")
+    alpaca_data_url: str = Field("", description="Address of Alpaca's market data by REST, so too.")
     market_seed: int = Field(1, description="Seed of the simulated market.")
     market_rate: float = Field(40.0, gt=0, description="Simulated orders and cancels per second over all symbols.")
     max_orders: int = Field(1_000_000, ge=1000, description="Room for working orders, allocated at start.")

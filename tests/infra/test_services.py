@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import services
+from infra import alpaca_keys, services
 from infra.errors import OperatorError
 from infra.folders import folders
 from infra.settings import Settings
@@ -30,3 +30,15 @@ def test_alert_thresholds_are_settings(tmp_path: Path) -> None:
     settings = Settings(alert_limit_percent=90, alert_drawdown_percent=2.5, alert_stale_seconds=5)
     thresholds = services.SERVICES["streams"].arguments(settings, folders(tmp_path))["alerts"]
     assert tuple(thresholds) == (900_000, 25_000, 5.0)
+
+
+def test_without_keys_the_market_is_simulated_and_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in alpaca_keys.NAMES:
+        monkeypatch.delenv(name, raising=False)
+    settings = Settings(market="alpaca", alpaca_keys=tmp_path / "none", var=tmp_path)
+    assert services.market(settings) == ("market", f"the market is simulated: {alpaca_keys.WHERE}")
+    for name in alpaca_keys.NAMES:
+        monkeypatch.setenv(name, "x")
+    assert services.market(settings) == ("alpaca", "")
+    assert services.market(Settings(market="none", var=tmp_path)) == (None, "")
+    assert services.market(Settings(var=tmp_path)) == ("market", "")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import reference
+from infra import alpaca_keys, reference
 from infra.errors import OperatorError
 from infra.folders import folders
 from infra.services import SERVICES
@@ -37,7 +37,7 @@ def test_a_child_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> Non
         ("HFT_PARTITIONS", "0", "HFT_PARTITIONS=0: input should be greater than or equal to 1"),
         ("HFT_KAFKA_PORT", "many", "HFT_KAFKA_PORT=many: input should be a valid integer"),
         ("HFT_ENGINE_CPU", "first", "HFT_ENGINE_CPU=first: string should match pattern"),
-        ("HFT_MARKET", "bull", "HFT_MARKET=bull: input should be 'simulated' or 'none'"),
+        ("HFT_MARKET", "bull", "HFT_MARKET=bull: input should be 'simulated', 'alpaca' or 'none'"),
     ],
 )
 def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:
@@ -67,7 +67,9 @@ def test_the_engine_is_given_its_settings(tmp_path: Path) -> None:
     assert (arguments["most_unpublished"], arguments["snapshot_seconds"], arguments["busy_poll"]) == (2 << 20, 7, True)
 
 
-def test_services_are_called_with_what_they_take(tmp_path: Path) -> None:
+def test_services_are_called_with_what_they_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in alpaca_keys.NAMES:
+        monkeypatch.setenv(name, "x")
     settings = load(jwt_secret="x" * 40, var=tmp_path)
     for service in SERVICES.values():
         arguments = service.arguments(settings, folders(tmp_path))
