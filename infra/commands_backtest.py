@@ -78,6 +78,7 @@ FOREVER_NS = 2**63 - 1
 @click.option("--bars", multiple=True, metavar="[SYMBOL=]FILE", help="Bars in a .csv or .parquet file; repeat.")
 @click.option("--from-postgres", "postgres", multiple=True, metavar="SYMBOL", help="Bars of the trades in Postgres.")
 @click.option("--from-topics", "kafka", multiple=True, metavar="SYMBOL", help="Bars of the trades in Kafka.")
+@click.option("--from-alpaca", "alpaca", multiple=True, metavar="SYMBOL", help="Past bars from Alpaca (needs keys).")
 @click.option(
     "--lobster", type=FILE, help="A LOBSTER message file, or its zip: a day of orders on the engine's matcher."
 )
@@ -150,8 +151,11 @@ def bars_of(options: Mapping[str, Any]) -> tuple[list[BarSeries], dict[str, List
             if symbol not in tables:
                 raise DataError(f"{symbol}: there are no trades in that time")
             found.append(series(tables[symbol], symbol, tick_size=options["tick"]))
+    found += _alpaca_bars(options, start_ns, end_ns) if options["alpaca"] else []
     if not found:
-        raise click.UsageError("give data: --bars FILE, --from-postgres SYMBOL or --from-topics SYMBOL")
+        raise click.UsageError(
+            "give data: --bars FILE, --from-postgres SYMBOL, --from-topics SYMBOL or --from-alpaca SYMBOL"
+        )
     symbols = [one.symbol for one, _ in found]
     if len(set(symbols)) != len(symbols):
         raise DataError(f"a symbol is there twice: {', '.join(symbols)}")
@@ -159,6 +163,36 @@ def bars_of(options: Mapping[str, Any]) -> tuple[list[BarSeries], dict[str, List
 
     data = between([one for one, _ in found], start_ns, end_ns)
     return data, {unit.symbol: unit for _, unit in found}
+
+
+def _alpaca_bars(options: Mapping[str, Any], start_ns: int, end_ns: int) -> list[tuple[BarSeries, Listed]]:
+    """Raises `DataError`, and `OperatorError` without keys."""
+    from infra import alpaca_keys
+    from streams.backtest.bar_data import DataError, series
+    from streams.feeds.alpaca.bars import bars
+    from streams.feeds.alpaca.source import Keys, SourceError
+
+    if start_ns == 0:
+        raise click.UsageError("--from-alpaca needs a --start")
+    settings = load()
+    keys = Keys(*alpaca_keys.needed(settings.alpaca_keys))
+    last_ns = None if end_ns == FOREVER_NS else end_ns
+    try:
+        tables = bars(
+            keys,
+            options["alpaca"],
+            options["seconds"],
+            start_ns,
+            last_ns,
+            feed=settings.alpaca_feed,
+            data_url=settings.alpaca_data_url,
+        )
+    except SourceError as error:
+        raise DataError(f"Alpaca: {error}") from None
+    missing = [symbol for symbol in options["alpaca"] if symbol not in tables]
+    if missing:
+        raise DataError(f"{', '.join(missing)}: Alpaca has no bars in that time")
+    return [series(tables[symbol], symbol, tick_size=options["tick"]) for symbol in options["alpaca"]]
 
 
 def bar_plan(options: Mapping[str, Any]) -> Plan:

@@ -46,7 +46,7 @@ def quote(raw: Mapping[str, Any]) -> Quote:
     """Of a stream's `q`. Raises `MessageError`."""
     return Quote(
         _symbol(raw),
-        _stamp(raw.get("t")),
+        stamp(raw.get("t")),
         _number(raw, "bp"),
         _number(raw, "bs"),
         _number(raw, "ap"),
@@ -62,7 +62,7 @@ def trade(raw: Mapping[str, Any], symbol: str | None = None) -> Trade:
     number = raw.get("i")
     if not isinstance(number, int):
         raise MessageError(f"i: must be a whole number, not {number!r}")
-    return Trade(symbol or _symbol(raw), _stamp(raw.get("t")), price, size, str(raw.get("x", "")), number)
+    return Trade(symbol or _symbol(raw), stamp(raw.get("t")), price, size, str(raw.get("x", "")), number)
 
 
 def _symbol(raw: Mapping[str, Any]) -> str:
@@ -79,7 +79,7 @@ def _number(raw: Mapping[str, Any], name: str) -> float:
     return float(value)
 
 
-def _stamp(value: Any) -> int:
+def stamp(value: Any) -> int:
     """MessagePack's timestamp of the stream, or RFC 3339 with up to nine decimals."""
     if hasattr(value, "to_unix_nano"):
         return int(value.to_unix_nano())

@@ -89,7 +89,7 @@ class Source:
         try:
             answer: Any = self._rest.get_stock_trades(asked)
         except (APIError, RequestException, ValueError) as error:
-            raise SourceError(_line(error)) from None
+            raise SourceError(one_line(error)) from None
         found = [
             one
             for symbol, rows in answer.items()
@@ -190,6 +190,7 @@ def newest_quotes(messages: Iterable[Message]) -> list[Message]:
     return kept
 
 
-def _line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """What went wrong, in one line."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200] if text else 'no answer'}"

@@ -25,6 +25,7 @@ class AlpacaServer:
 
     def __init__(self) -> None:
         self.trades: dict[str, list[dict[str, Any]]] = {}
+        self.bars: dict[str, list[dict[str, Any]]] = {}
         self.logins = 0
         self.refusals = 0
         self.requests: list[dict[str, list[str]]] = []
@@ -85,14 +86,16 @@ class AlpacaServer:
             return 403, {"message": "forbidden."}
         if self.fail_next:
             return self.fail_next.pop(0), {"message": "too many requests."}
-        if place.path != "/v2/stocks/trades":
+        name = place.path.removeprefix("/v2/stocks/")
+        if name not in ("trades", "bars"):
             return 404, {"message": "not found"}
+        kept = self.trades if name == "trades" else self.bars
         query = parse_qs(place.query)
         self.requests.append(query)
         rows = [
             (symbol, row)
             for symbol in query["symbols"][0].split(",")
-            for row in self.trades.get(symbol, [])
+            for row in kept.get(symbol, [])
             if row["t"] >= query["start"][0][:19]
         ]
         first = int(query.get("page_token", ["0"])[0])
@@ -100,7 +103,7 @@ class AlpacaServer:
         for symbol, row in rows[first : first + self.page_size]:
             page.setdefault(symbol, []).append(row)
         end = first + self.page_size
-        return 200, {"trades": page, "next_page_token": f"{end}" if end < len(rows) else None}
+        return 200, {name: page, "next_page_token": f"{end}" if end < len(rows) else None}
 
 
 @contextmanager

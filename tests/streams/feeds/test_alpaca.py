@@ -14,18 +14,21 @@ from typing import Any
 
 import msgpack
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.client import Client
 from engine.messages import Cancel, DefineAccount, NewOrder
 from infra import alpaca_keys
+from infra.commands import hft
 from infra.errors import OperatorError
 from streams.feeds import alpaca as feed
 from streams.feeds.alpaca import driver, messages
+from streams.feeds.alpaca.bars import bars
 from streams.feeds.alpaca.messages import MessageError, Quote, Trade
 from streams.feeds.alpaca.mirror import Mirror
-from streams.feeds.alpaca.source import Keys, State, newest_quotes
+from streams.feeds.alpaca.source import Keys, SourceError, State, newest_quotes
 from streams.feeds.alpaca.tape import Tape
 from streams.strategies.instrument import Listed
 from tests.engine.doors import SECRET as ENGINE_SECRET
@@ -259,3 +262,34 @@ def test_wrong_keys_are_refused_and_not_logged(
     assert "auth failed" in caplog.text
     assert "wrong-secret" not in caplog.text
     assert b"cret".hex(" ") not in caplog.text
+
+
+def test_past_bars_are_data_of_a_backtest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of two, to the end of each bar; a bar of a day is over at 16:00 in New York."""
+    rows = [
+        {"t": f"2024-01-{day:02}T05:00:00Z", "o": 10 + day, "h": 12 + day, "l": 9 + day, "c": 11 + day, "v": 100}
+        for day in (2, 3, 4, 5, 8)
+    ]
+    with alpaca() as server:
+        server.bars = {"AAPL": rows}
+        for name, value in (
+            ("ALPACA_API_KEY", KEY),
+            ("ALPACA_API_SECRET", SECRET),
+            ("HFT_ALPACA_DATA_URL", server.data_url),
+        ):
+            monkeypatch.setenv(name, value)
+        found = bars(Keys(KEY, SECRET), ["AAPL", "NONE"], 86_400, 0, None, feed="iex", data_url=server.data_url)
+        assert list(found) == ["AAPL"]
+        assert found["AAPL"]["close"].to_list() == [13, 14, 15, 16, 19]
+        assert found["AAPL"]["ts_ns"][0] == 1_704_229_200 * 10**9, "2024-01-02 21:00 UTC"
+        (query, *_) = server.requests
+        assert (query["timeframe"], query["feed"], query["adjustment"]) == (["1Day"], ["iex"], ["split"])
+        chosen = ("--param", "symbol=AAPL", "--param", "fast=1", "--param", "slow=2")
+        backtest = ("backtest", "moving-average-cross", *chosen)
+        given = ("--from-alpaca", "AAPL", "--seconds", "86400", "--start", "2024-01-01")
+        answer = CliRunner().invoke(hft, [*backtest, *given], catch_exceptions=False)
+        assert "events         5 in" in answer.output
+        with pytest.raises(SourceError, match="no bars of 61 s"):
+            bars(Keys(KEY, SECRET), ["AAPL"], 61, 0, None, feed="iex", data_url=server.data_url)
+        with pytest.raises(SourceError, match="forbidden"):
+            bars(Keys(KEY, "wrong"), ["AAPL"], 60, 0, None, feed="iex", data_url=server.data_url)
