@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import polars as pl
 import psycopg
-from psycopg import sql
 
 from engine.messages import Mark, StrategyPosition
+from streams.analytics.execution import MINUTES, QUICK
 from streams.backtest.bar_data import DataError
 from streams.backtest.result import EQUITY, FILLS, MARKS, ORDERS, TRADES, Result, frame
 
@@ -19,21 +19,26 @@ POINTS: Final = 20_000
 """Moments at which equity is read, beside those of payments: more would not be seen."""
 
 CURVE: Final = """
-    WITH chosen AS (
-        SELECT id, ts_ns, equity, realized_pnl, unrealized_pnl, fees, gross_exposure, net_exposure, deposits,
-               deposits <> lag(deposits, 1, deposits) OVER course AS is_after,
-               deposits <> lead(deposits, 1, deposits) OVER course AS is_before,
-               row_number() OVER course = 1 AS is_first
+    WITH chosen AS MATERIALIZED (
+        SELECT id, ts_ns, equity, realized_pnl, unrealized_pnl, fees, gross_exposure, net_exposure, deposits
         FROM pnl WHERE account = %(account)s AND ts_ns >= %(start_ns)s AND ts_ns < %(end_ns)s
-        WINDOW course AS (ORDER BY id)
     ), bounds AS (
-        SELECT min(ts_ns) AS low, greatest((max(ts_ns) - min(ts_ns)) / %(points)s, 1) AS step FROM chosen
+        SELECT min(id) AS first, min(ts_ns) AS low, greatest((max(ts_ns) - min(ts_ns)) / %(points)s, 1) AS step,
+               min(deposits) <> max(deposits) AS is_paid
+        FROM chosen
     ), last AS (
-        SELECT DISTINCT ON ((ts_ns - low) / step) id FROM chosen, bounds ORDER BY (ts_ns - low) / step, id DESC
+        SELECT max(id) AS id FROM chosen, bounds GROUP BY (ts_ns - low) / step
+    ), paid AS (
+        SELECT id, before FROM (
+            SELECT id, deposits, lag(deposits) OVER course AS was, lag(id) OVER course AS before
+            FROM chosen WHERE (SELECT is_paid FROM bounds) WINDOW course AS (ORDER BY id)
+        ) AS steps WHERE deposits <> was
+    ), kept AS (
+        SELECT id FROM last UNION SELECT id FROM paid UNION SELECT before FROM paid UNION SELECT first FROM bounds
     )
     SELECT ts_ns, equity::float8, realized_pnl::float8, unrealized_pnl::float8, fees::float8, gross_exposure::float8,
            net_exposure::float8, deposits::float8
-    FROM chosen WHERE is_first OR is_after OR is_before OR id IN (SELECT id FROM last) ORDER BY id"""
+    FROM chosen JOIN kept USING (id) ORDER BY id"""
 """Equity: the last of each of `points` equal intervals, the first, and what stands around every payment, so that
 growth between payments is exact."""
 
@@ -68,13 +73,19 @@ LAST_MARKS: Final = """
     SELECT marks FROM pnl WHERE account = %(account)s AND ts_ns < %(end_ns)s ORDER BY id DESC LIMIT 1"""
 
 PRICES: Final = """
-    SELECT DISTINCT ON (symbol, event_ns / 1000000000) event_ns, symbol, price::float8
-    FROM trades WHERE symbol = ANY(%(symbols)s) AND event_ns >= %(from_ns)s AND event_ns < %(until_ns)s
-    ORDER BY symbol, event_ns / 1000000000, event_ns DESC, id DESC"""
-"""The last trade of each second."""
+    WITH wanted AS (
+        SELECT DISTINCT symbol, ts_ns + after_ns AS at FROM executions, unnest(%(after_ns)s::bigint[]) AS after_ns
+        WHERE account = %(account)s AND ts_ns >= %(start_ns)s AND ts_ns < %(end_ns)s
+        UNION SELECT DISTINCT symbol, 9223372036854775807 FROM executions
+        WHERE account = %(account)s AND ts_ns >= %(start_ns)s AND ts_ns < %(end_ns)s
+    )
+    SELECT DISTINCT event_ns, symbol, price FROM wanted CROSS JOIN LATERAL (
+        SELECT t.event_ns, t.price::float8 AS price FROM trades t
+        WHERE t.symbol = wanted.symbol AND t.event_ns <= wanted.at ORDER BY t.event_ns DESC, t.id DESC LIMIT 1
+    ) AS last ORDER BY symbol, event_ns"""
+"""The last trade at each horizon after each fill, which is all that markouts look at, and the symbol's last one."""
 
-AFTERWARDS_NS: Final = 4 * 3600 * 10**9
-"""How long after the last fill prices are wanted: the longest markout of a minute's data."""
+AFTER_NS: Final = [round(horizon * 10**9) for horizon in (*QUICK, *MINUTES)]
 
 
 class Change(NamedTuple):
@@ -102,14 +113,7 @@ def read(dsn: str, account: str, start_ns: int, end_ns: int) -> Result:
             orders = connection.execute(ORDERS_OF, chosen).fetchall()
             changes = by_strategy(connection.execute(HISTORY, chosen).fetchall())
             ((marks,),) = connection.execute(LAST_MARKS, chosen).fetchall()
-            prices: list[tuple[Any, ...]] = []
-            if fills:
-                wanted = {
-                    "symbols": sorted({row[3] for row in fills}),
-                    "from_ns": fills[0][0],
-                    "until_ns": fills[-1][0] + AFTERWARDS_NS,
-                }
-                prices = connection.execute(sql.SQL(PRICES), wanted).fetchall()
+            prices = connection.execute(PRICES, {**chosen, "after_ns": AFTER_NS}).fetchall()
     except psycopg.Error as error:
         raise DataError(f"Postgres: {str(error).splitlines()[0]}") from None
     known = msgspec.convert(marks, dict[str, Mark])
@@ -126,7 +130,7 @@ def read(dsn: str, account: str, start_ns: int, end_ns: int) -> Result:
             "equity": f"at most {POINTS:,} moments, and every payment",
             "slippage": "against the last trade before the order came",
             "round trips": "by strategy, in the ledger's realized P&L less fees; what carries no tag is one of its own",
-            "markout": "at the last trade of each second",
+            "markout": "at the last trade",
         },
         strategies=tuple(sorted({row[2] for row in fills if row[2]})),
         events=len(changes),
