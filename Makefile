@@ -89,6 +89,7 @@ format: $(VENV)/.dev ## let ruff format the code and sort the imports
 
 docs: $(VENV)/.dev ## write the generated pages of docs/
 	@$(BIN)/hft settings --markdown > docs/settings.md
+	@$(BIN)/python -m infra.metrics_reference
 	@$(BIN)/python -m infra.schemas
 	@$(BIN)/python -m infra.licences
 

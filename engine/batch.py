@@ -91,6 +91,15 @@ class Batch:
             self._highest = durability
 
     @property
+    def held(self) -> int:
+        """How many batches' replies wait for Kafka."""
+        return len(self._held)
+
+    @property
+    def disk_is_full(self) -> bool:
+        return self._disk_is_full
+
+    @property
     def is_large(self) -> bool:
         return self._count >= LARGEST
 

@@ -27,6 +27,7 @@ from engine.deliveries import Deliveries, Pending
 from engine.journal_reader import Reader, command_time, runs
 from engine.layout import BOOK_LEVELS
 from engine.messages import StateHash
+from engine.metrics import LEGS, PublisherGauges
 from engine.partitions import partition_of
 from engine.progress import Progress
 from engine.publication import Output, Publication
@@ -35,6 +36,7 @@ from engine.records import book_record
 from engine.segments import Frame, read_head, segments
 from engine.sequencer import apply_frame
 from engine.tails import Position, Tail, Tails
+from engine.tally import FRAMES, Tally
 from engine.topics import (
     ACCOUNTS,
     BOOKS,
@@ -94,11 +96,17 @@ class Publisher:
         self._epoch = 0
         """Under which the commands that are published were journaled."""
         self._progress: Progress | None = None
-        self._deliveries = Deliveries()
+        self._deliveries = Deliveries(self._measure)
         self._pending = Pending(0)
         self._on_delivery = partial(self._delivered, self._pending)
         self._publication = Publication(self._core)
         self._publication.compile()
+        self._tally = Tally(self._core.instruments.by_number)
+        self._leg = LEGS.series("sequenced_to_published")
+        self.waiting = 0
+        """Records that Kafka had not acknowledged a moment ago."""
+        self._old_seq = 0
+        """Up to here everything had been published before the start: it is not counted again."""
         self._tails = Tails(bootstrap)
         self._producer = Producer(
             {
@@ -142,6 +150,7 @@ class Publisher:
             if found is not None:
                 self._partitions, tails = found
                 self._published = {place: tail.position for place, tail in tails.items()}
+                self._old_seq = self._published.get((COMMANDS.name, 0), NOWHERE)[0]
                 self._check_same_log(tails.get((COMMANDS.name, 0)))
                 self._begin()
                 return
@@ -190,7 +199,8 @@ class Publisher:
         """Publishes what the journal has gained. Returns whether there was anything."""
         worked = False
         for frame in runs(self._reader.frames(), most=FRAME_COMMANDS):
-            self._pending = self._deliveries.begin(frame.last_seq)
+            FRAMES.observe(frame.size)
+            self._pending = self._deliveries.begin(frame.last_seq, frame.size, frame.ts_ns)
             self._on_delivery = partial(self._delivered, self._pending)
             self._publish_frame(frame)
             self._producer.poll(0)
@@ -200,6 +210,8 @@ class Publisher:
             if self.stopped.is_set():
                 break
         self._publish_books()
+        self._tally.count_due()
+        self.waiting = len(self._producer)
         if time.monotonic() >= self._hash_time:
             self._publish_state_hash()
         self._producer.poll(0)
@@ -207,6 +219,11 @@ class Publisher:
         if self._failed is not None:
             raise RuntimeError(f"Kafka refused a record: {self._failed}")
         return worked
+
+    def _measure(self, pending: Pending) -> None:
+        """Kafka has acknowledged a frame of commands."""
+        if pending.last_seq > self._old_seq:
+            self._leg.note(time.time_ns() - pending.ts_ns, pending.commands)
 
     def _note_progress(self) -> None:
         committed = self._deliveries.committed()
@@ -229,6 +246,8 @@ class Publisher:
         else:
             self._publish_commands(frame)
         self._produce(self._publication.reports(reports))
+        if frame.last_seq > self._old_seq:
+            self._tally.add(reports)
         self._dirty |= self._publication.take_changed()
         self._ts_ns = frame.ts_ns
 
@@ -323,6 +342,11 @@ class Publisher:
             self._away = False
             log.info("Kafka is back")
 
+    @property
+    def last_seq(self) -> int:
+        """The last command that was read."""
+        return self._core.last_seq
+
     def run(self, ready: Callable[[], None]) -> None:
         """Until `stopped`."""
         self.prepare()
@@ -348,6 +372,7 @@ def run(journal: Path, bootstrap: str, max_orders: int, ready: Callable[[], None
     """The process: until SIGTERM or SIGINT. `cpu`: the processor that its thread keeps to."""
     gc.set_threshold(GARBAGE_AFTER)
     publisher = Publisher(journal, bootstrap, max_orders)
+    PublisherGauges(lambda: publisher.last_seq, lambda: publisher.waiting)
 
     def stop(number: int, frame: Any) -> None:
         publisher.stopped.set()

@@ -19,6 +19,7 @@ from engine.journal import Writer
 from engine.journal_reader import Reader, runs
 from engine.layout import COMMAND
 from engine.messages import AdministrativeCommand, AdministrativeEntry, Halt, Kill, SetPhase, Timer
+from engine.metrics import ENGINE
 from engine.progress import Backlog, Progress
 from engine.segments import Frame, JournalError, read_head, segments
 from engine.snapshooter import Snapshooter
@@ -183,12 +184,16 @@ class Sequencer:
         """Sequences, journals and applies COMMAND records. Raises OSError where the journal takes none of them: on a
         full disk only batches of nothing but cancels get in."""
         found = number(records, self._seq + 1, self._stamp())
+        sequenced_ns = time.perf_counter_ns()
         self.journal.append_records(records, urgent=bool(found & ALL_CANCELS))
+        journaled_ns = time.perf_counter_ns()
         self._seq += len(records)
         self._backlog.note(self._seq, self.journal.bytes)
         if found & FROM_KAFKA:
             self._note_offsets(records)
-        return self.core.apply(records)
+        applied = self.core.apply(records)
+        ENGINE.matched(len(records), sequenced_ns, journaled_ns, time.perf_counter_ns())
+        return applied
 
     def administer(
         self,
@@ -219,7 +224,9 @@ class Sequencer:
 
     def sync(self) -> None:
         """All that was sequenced so far survives the machine from here on. Raises OSError."""
+        begun_ns = time.perf_counter_ns()
         self.journal.sync()
+        ENGINE.sync.note(time.perf_counter_ns() - begun_ns)
 
     def snapshot(self, *, wait: bool = False) -> bool:
         """Begins a snapshot of the state as it is now, written by a child process; False where the last one is not

@@ -20,6 +20,7 @@ from engine.ingress import Ingress
 from engine.instruments import load
 from engine.market_data import MarketData
 from engine.messages import Halt, Timer
+from engine.metrics import ENGINE, EngineGauges
 from engine.producers import Producers
 from engine.requests import Requests
 from engine.revocations import RevocationFile, Revocations
@@ -58,15 +59,17 @@ class Server:
         secret_key: str = "",
         signed_orders: bool = False,
         clock_ns: Callable[[], int] = time.time_ns,
+        gauges: EngineGauges | None = None,
     ) -> None:
         """`address`, `market_data`: of the ROUTER and the PUB; `secret_key`: CURVE, of the ROUTER; `snapshot_seconds`:
-        between snapshots, 0 = none; `busy_poll`: never sleep; `signed_orders`: records of Kafka need a token. Raises
-        zmq.ZMQError where an address is taken."""
+        between snapshots, 0 = none; `busy_poll`: never sleep; `signed_orders`: records of Kafka need a token; `gauges`:
+        told how it stands. Raises zmq.ZMQError where an address is taken."""
         self._sequencer = sequencer
         self._core = sequencer.core
         self._snapshot_seconds = snapshot_seconds
         self._busy_poll = busy_poll
         self._clock_ns = clock_ns
+        self._gauges = gauges
         self._context = zmq.Context()
         self._socket = bind(self._context, address, secret_key)
         self._poller = zmq.Poller()
@@ -113,12 +116,14 @@ class Server:
     def step(self) -> None:
         """One round: what has arrived at both doors is sequenced, journaled, applied and answered."""
         if self._busy_poll or self._poller.poll(IDLE_MS):
+            ENGINE.arrived_ns = time.perf_counter_ns()
             self._door.receive()
             self._batch.flush()
         self._batch.release()
         now = time.monotonic()
         if now >= self._arrivals_due:
             self._arrivals_due = now + KAFKA_SECONDS
+            ENGINE.arrived_ns = time.perf_counter_ns()
             self._arrivals.step()
             self._batch.flush()
             self._arrivals.rest_if_lost()
@@ -126,6 +131,8 @@ class Server:
         if self._clock_ns() >= self._core.next_expiry and now >= self._retry:
             self._expire(now)
         self._market_data.step(now)
+        if self._gauges is not None:
+            self._gauges.step(now, self._sequencer, self._batch)
         if self._snapshot_seconds and now >= self._snapshot_due:
             self._snapshot_due = now + self._snapshot_seconds
             self._sequencer.snapshot()
@@ -195,6 +202,7 @@ def run(
         busy_poll=busy_poll,
         secret_key=secret_key,
         signed_orders=signed_orders,
+        gauges=EngineGauges(),
     )
 
     def stop(number: int, frame: Any) -> None:

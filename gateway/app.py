@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import uvloop
+from prometheus_client import REGISTRY
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -27,6 +28,7 @@ from gateway.database import Database
 from gateway.directory import UserDirectory
 from gateway.edge import CHANGING, Edge
 from gateway.exchange import Exchange
+from gateway.figures import Figures
 from gateway.history import History
 from gateway.hub import Hub
 from gateway.keys import Keys
@@ -261,6 +263,8 @@ def run(
 ) -> None:
     """The process: until SIGTERM or SIGINT. With a certificate (its chain and its key) it speaks TLS."""
     app = create(options)
+    REGISTRY.register(app.state.gateway.metrics.registry)  # also at the process's own port, and what is not for all
+    REGISTRY.register(Figures(app.state.gateway.hub))
     server = Server(app, host, port, certificate)
 
     def stop(number: int, frame: Any) -> None:

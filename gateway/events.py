@@ -29,7 +29,7 @@ class Event:
     """A record of a feed. Its JSON for browsers is made once, when the first client wants it."""
 
     __slots__ = ("_json", "_value", "account", "feed", "index", "number", "offset", "order_event", "partition", "seq",
-                 "symbol")  # fmt: skip
+                 "symbol", "ts_ns")  # fmt: skip
 
     def __init__(
         self,
@@ -54,6 +54,8 @@ class Event:
         """Of a record of `order-events` that has not been folded yet."""
         self.number = 0
         """Counts the events of one hub in the order in which it applied them."""
+        self.ts_ns = 0 if order_event is None else order_event.ts_ns
+        """When the command behind a change of an order was sequenced; 0: of no order."""
         self._value = value
         self._json: bytes | None = None
 
@@ -84,7 +86,9 @@ class Event:
 
     def of_order(self, order: Order) -> Event:
         """The same record, showing the order that it made."""
-        return Event(self.feed, self.partition, self.offset, self.account, self.symbol, self.seq, self.index, order)
+        made = Event(self.feed, self.partition, self.offset, self.account, self.symbol, self.seq, self.index, order)
+        made.ts_ns = self.ts_ns
+        return made
 
 
 def read(message: Message) -> Event:

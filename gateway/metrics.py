@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -11,6 +13,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
 from starlette.responses import Response
+
+from engine.metrics import LEGS
+from gateway.subscriber import Message
 
 BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 UNKNOWN_ROUTE: Final = "(none)"
@@ -83,6 +88,13 @@ class Metrics:
         self.unreadable = Counter(
             "hft_gateway_unreadable_records", "Kafka records that could not be read.", registry=registry
         )
+
+    def streamed(self, messages: Iterable[Message], transport: str) -> None:
+        """Messages were handed to a client's connection."""
+        now_ns = time.time_ns()
+        for message in messages:
+            if message.ts_ns:
+                LEGS.series(f"sequenced_to_{transport}").note(now_ns - message.ts_ns)
 
     def clients(self, transport: str) -> int:
         """How many are connected now by `sse` or `websocket`."""

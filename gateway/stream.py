@@ -129,6 +129,7 @@ class EventStream(EventSourceResponse):
             if chunk:
                 yield b"".join(chunk)
             self._metrics.sent.labels("sse").inc(len(batch))
+            self._metrics.streamed(batch, "sse")
         if subscription.reason is not None:
             self._metrics.ended.labels(subscription.reason).inc()
             yield disconnect(subscription.reason)

@@ -21,6 +21,8 @@ class Message(NamedTuple):
     event: str
     data: bytes
     position: str
+    ts_ns: int = 0
+    """When the command behind a live change of an order was sequenced; 0: of anything else."""
 
 
 class Subscriber:
@@ -97,10 +99,10 @@ class Subscriber:
         messages: list[Message] = []
         for event in events[:-1]:
             position.advance(event.feed.name, event.partition, event.offset + 1)
-            messages.append(Message(event.name, event.json, position.text()))
+            messages.append(Message(event.name, event.json, position.text(), event.ts_ns))
         self.catch_up(reached)
         if events:
-            messages.append(Message(events[-1].name, events[-1].json, position.text()))
+            messages.append(Message(events[-1].name, events[-1].json, position.text(), events[-1].ts_ns))
         return messages
 
     def catch_up(self, reached: Offsets) -> None:

@@ -233,6 +233,7 @@ class Connection:
             for message in batch:
                 await self._send_message(message)
             self._sockets.metrics.sent.labels("websocket").inc(len(batch))
+            self._sockets.metrics.streamed(batch, "websocket")
         reason = subscription.reason
         if reason is not None:
             self._sockets.metrics.ended.labels(reason).inc()

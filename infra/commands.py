@@ -69,6 +69,23 @@ def status(context: click.Context) -> None:
 
 
 @hft.command()
+@click.option("--times", type=click.IntRange(min=1), help="How often, then end [default: until interrupted].")
+@click.option("--every", default=2.0, show_default=True, type=click.FloatRange(min=0.2), help="Seconds in between.")
+def top(times: int | None, every: float) -> None:
+    """Watch throughput, latency, lag, positions and what is wrong, as they change."""
+    from rich.console import Console
+
+    from infra.folders import folders
+    from infra.top import top as watch
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    try:
+        watch(folders(load().var), console, times=times, every_s=every)
+    except KeyboardInterrupt:
+        return
+
+
+@hft.command()
 @click.argument("names", nargs=-1)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is added.")
 def logs(names: tuple[str, ...], follow: bool) -> None:

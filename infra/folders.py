@@ -52,6 +52,11 @@ class Folders:
     def secrets(self) -> Path:
         return self.var / "secrets"
 
+    @property
+    def metrics(self) -> Path:
+        """One file for each process: where its metrics are, as Prometheus' file discovery reads it."""
+        return self.run / "metrics"
+
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
-from infra import exposure, health, jars, kafka, node, postgres, redis, services, tls
+from infra import exposure, health, jars, kafka, metrics, node, postgres, redis, services, tls
 from infra.errors import OperatorError
 from infra.folders import Folders, folders
 from infra.migrations import migrate
@@ -98,6 +98,7 @@ class Launcher:
     def start(self) -> None:
         """Everything, in order, each step when the one before it is ready. Raises `OperatorError`, `Stopped`."""
         self._enter("starting")
+        metrics.forget(self.folders.metrics)
         exposure.check(self.settings)
         tls.certificate(self.settings)
         check(wanted_ports(self.settings))

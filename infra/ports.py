@@ -35,6 +35,12 @@ def wanted_ports(settings: Settings) -> list[Wanted]:
     wanted.append(Wanted(settings.host, settings.zeromq_port, "the engine", "HFT_ZEROMQ_PORT"))
     wanted.append(Wanted(settings.host, settings.market_data_port, "the market data", "HFT_MARKET_DATA_PORT"))
     wanted.append(Wanted(settings.host, settings.gateway_port, "the gateway", "HFT_GATEWAY_PORT"))
+    if settings.metrics_port:
+        from infra.services import SERVICES, metrics_port, workers  # it needs more than who only wants a free port
+
+        for name in (*SERVICES, *workers(settings)[1:]):
+            port = metrics_port(name, settings)
+            wanted.append(Wanted(settings.metrics_host, port, f"the metrics of {name}", "HFT_METRICS_PORT"))
     return wanted
 
 

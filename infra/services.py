@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from engine import acks
-from infra import alpaca_keys, exposure, placement, state, tls
+from infra import alpaca_keys, exposure, metrics, placement, state, tls
 from infra.errors import OperatorError
 from infra.folders import Folders, folders
 from infra.node import PAGE
@@ -266,12 +266,23 @@ def find(name: str) -> tuple[Service, int]:
     raise OperatorError(f"there is no service {name}: there are {', '.join(SERVICES)}, and {WORKER}-2 and on")
 
 
+def metrics_port(name: str, settings: Settings) -> int:
+    """Where the service tells its metrics: `HFT_METRICS_PORT` and its place in the table above, further workers behind
+    it; 0: anywhere. Raises `OperatorError` where there is no such service."""
+    service, worker = find(name)
+    if settings.metrics_port == 0:
+        return 0
+    place = list(SERVICES.values()).index(service)
+    return settings.metrics_port + (place if worker == 1 else len(SERVICES) + worker - 2)
+
+
 def run(name: str, settings: Settings, ready: Callable[[], None]) -> None:
     """Runs a service in this process until it is told to stop. Only its own modules are imported."""
     exposure.check(settings)
     acks.choose(settings.acks)
     service, worker = find(name)
     service.place(settings)
+    metrics.serve(name, settings.metrics_host, metrics_port(name, settings), folders(settings.var).metrics)
     arguments = service.arguments(settings, folders(settings.var, worker))
     import_module(service.module).run(**arguments, ready=ready)
 

@@ -164,6 +164,18 @@ class Settings(BaseSettings):
     tls_certificate: str = Field("", description="PEM file of the gateway's certificate and its chain; empty: no TLS.")
     tls_key: str = Field("", description="PEM file of the certificate's private key.")
 
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65000,
+        description="First of the ports where the processes tell Prometheus their metrics (docs/metrics.md), one each; "
+        "0: free ones, told in VAR/run/metrics.",
+    )
+    metrics_host: str = Field(
+        "127.0.0.1",
+        description="Address of those ports. Positions and P&L of all accounts are read there without a token.",
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What the processes log.")
 
     @field_validator("history_days")

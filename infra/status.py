@@ -15,9 +15,11 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from infra import metrics, scrape
 from infra.errors import OperatorError
 from infra.folders import Folders
 from infra.health import probes
+from infra.overview import status_lines
 from infra.settings import Settings
 from infra.state import State, holder, read
 
@@ -76,6 +78,8 @@ def show(settings: Settings, folders: Folders) -> bool:
     for row in rows:
         grid.add_row(*row)
     console.print(grid)
+    for line in status_lines(scrape.read(metrics.addresses(folders.metrics), time.time())):
+        console.print(line)
     console.print(audited(settings, now_s=time.time()))
     console.print(f"{state.phase if healthy or state.phase != 'healthy' else 'degraded'}: {state.url}")
     return healthy

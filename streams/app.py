@@ -11,7 +11,9 @@ import hashlib
 import logging
 import socket
 import time
+import weakref
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -23,7 +25,8 @@ import asyncio  # noqa: E402
 
 import faust  # noqa: E402
 from confluent_kafka import KafkaException  # noqa: E402
-from faust.types import StreamT  # noqa: E402
+from faust.exceptions import ConsumerNotStarted  # noqa: E402
+from faust.types import TP, StreamT  # noqa: E402
 
 from streams import state  # noqa: E402
 from streams.agents.alerts import AlertKeeper  # noqa: E402
@@ -36,6 +39,7 @@ from streams.alerts import Thresholds  # noqa: E402
 from streams.consumer import Cursor, LogMismatch  # noqa: E402
 from streams.lifecycle import Outage, stop_on_signals  # noqa: E402
 from streams.marks import Follower  # noqa: E402
+from streams.metrics import LAGS  # noqa: E402
 from streams.outbox import Outbox  # noqa: E402
 from streams.resume import Batch, ResumingApp  # noqa: E402
 
@@ -162,6 +166,7 @@ class Run:
 
     def _add_agent(self, app: ResumingApp, keeper: Keeper[Any]) -> None:
         app.resumes[keeper.source] = lambda partitions: self._guarded(keeper.resume(partitions))
+        LAGS.follow(keeper, f"agent-{keeper.agent}", partial(_lag, weakref.ref(app), weakref.ref(keeper)))
         source = app.topic(keeper.source, key_serializer="raw", value_serializer="raw", acks=False)
 
         @app.agent(source, name=f"track_{keeper.agent}")
@@ -181,6 +186,21 @@ class Run:
                 self._stopping = asyncio.ensure_future(self.worker.stop())
             never: asyncio.Future[T] = asyncio.get_running_loop().create_future()
             return await never
+
+
+def _lag(app_of: weakref.ref[ResumingApp], keeper_of: weakref.ref[Keeper[Any]]) -> dict[str, int]:
+    """By topic, the records that the agent has not folded, as far as the latest fetches have told."""
+    app, keeper = app_of(), keeper_of()
+    if app is None or keeper is None:
+        return {}
+    count = 0
+    for shelf in tuple(keeper.shelves.values()):
+        try:
+            end = app.consumer.highwater(TP(keeper.source, shelf.partition))
+        except (AssertionError, ConsumerNotStarted):  # just being assigned or revoked
+            continue
+        count += max(0, (end or 0) - shelf.next_offset)
+    return {keeper.source: count}
 
 
 def run(

@@ -8,12 +8,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from engine.quiet import LIBRDKAFKA
+from streams import metrics
 from streams.lifecycle import Outage
 
 Partition = tuple[str, int]
@@ -37,6 +39,7 @@ def place(message: Message) -> Place:
 
 ANSWER_S: Final = 5.0
 TRY_S: Final = 0.5
+LAG_S: Final = 1.0
 
 
 class LogMismatch(RuntimeError):
@@ -80,6 +83,13 @@ class LogReader:
         self._outage = Outage(log, "Kafka")
         self._try_at = 0.0
         self._consumer = Consumer({**_configuration(bootstrap, name), "error_cb": self._on_error}, logger=LIBRDKAFKA)
+        self.lag: dict[str, int] = {}
+        """By topic, the records that had not been read a moment ago, as far as the latest fetches had told."""
+        self._lag_at = 0.0
+        self._records = metrics.RECORDS.labels(name)
+        self._batch = metrics.BATCH.labels(name)
+        own = weakref.ref(self)
+        metrics.LAGS.follow(self, name, lambda: {} if (reader := own()) is None else reader.lag)
 
     def start(self, cursor: Mapping[Partition, int]) -> None:
         """Begins at `cursor`; a partition that it does not name begins at its earliest record.
@@ -124,6 +134,7 @@ class LogReader:
             # Records that were fetched before may still come, so only an answer tells that Kafka is back.
             self._try_again()
         if first is None:
+            self._note_lag()
             return []
         messages = [first, *self._consumer.consume(most - 1, linger_s)] if most > 1 else [first]
         records = []
@@ -137,7 +148,22 @@ class LogReader:
                 raise LogMismatch(f"{message.topic()}/{message.partition()}: {error.str()}")
             else:
                 self._outage.lost(error.str())
+        self._records.inc(len(records))
+        self._batch.observe(len(records))
+        self._note_lag()
         return records
+
+    def _note_lag(self) -> None:
+        """Now and then, for whoever asks from another thread: the client itself would make that one wait."""
+        now = time.monotonic()
+        if now < self._lag_at:
+            return
+        self._lag_at = now + LAG_S
+        found = dict.fromkeys(self.topics, 0)
+        for (topic, number), offset in self.cursor.items():
+            _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, number), cached=True)
+            found[topic] += max(0, end - offset)
+        self.lag = found
 
     def behind(self, cursor: Mapping[Partition, int]) -> int:
         """Records behind `cursor`, and behind our own in the partitions that it does not name, as far as the latest
@@ -149,6 +175,7 @@ class LogReader:
         return count
 
     def close(self) -> None:
+        metrics.LAGS.forget(self)
         self._consumer.close()
 
     def _try_again(self) -> None:

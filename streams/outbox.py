@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from engine import acks, messages, topics, words
 from engine.quiet import LIBRDKAFKA
+from streams import metrics
 from streams.consumer import ANSWER_S, Cursor, Partition, Place
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class Outbox:
     ) -> None:
         """Queues a record about the one at `source` for `dead-letters`, with the first MOST_BYTES of it."""
         topic, partition, offset = source
+        metrics.DEAD_LETTERS.labels(topic).inc()
         log.warning("dead letter: %s/%d offset %d: %s", topic, partition, offset, text[:MOST_TEXT])
         letter = messages.DeadLetter(
             topic=topic,

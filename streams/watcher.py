@@ -23,6 +23,7 @@ from engine.refusal import Refusal
 from streams import engine_positions
 from streams.consumer import Cursor, LogReader, Stopped, log_bounds, place
 from streams.lifecycle import Outage, stop_on_signals
+from streams.metrics import AuditGauges
 from streams.sinks.postgres import SINK
 from streams.sinks.redis import cursor_key
 from streams.stores import FIELDS, Values, values
@@ -112,7 +113,13 @@ class Watcher:
     """Watches until `stop` is set."""
 
     def __init__(
-        self, bootstrap: str, dsn: str, redis_url: str, ask_engine: Callable[[], Positions], stop: threading.Event
+        self,
+        bootstrap: str,
+        dsn: str,
+        redis_url: str,
+        ask_engine: Callable[[], Positions],
+        stop: threading.Event,
+        gauges: AuditGauges | None = None,
     ) -> None:
         self._bootstrap = bootstrap
         self._dsn = dsn
@@ -122,6 +129,7 @@ class Watcher:
         self._watch = Watch()
         self._outage = Outage(log, "what the audit compares")
         self._told = 0
+        self._gauges = gauges
 
     def run(self, ready: Callable[[], None]) -> None:
         """`ready` is called once, when records are being read."""
@@ -174,6 +182,8 @@ class Watcher:
 
     def _tell(self, outcome: Watched) -> None:
         self._redis.set(KEY, msgspec.json.encode(outcome))
+        if self._gauges is not None:
+            self._gauges.tell(outcome.differences, outcome.in_flight, outcome.compared, outcome.ts_ns / 1e9)
         if outcome.differences != self._told:
             self._told = outcome.differences
             first = "; ".join(outcome.shown[:3])
@@ -197,6 +207,12 @@ def outcome(redis_url: str) -> Watched | None:
 
 def run(bootstrap: str, dsn: str, redis_url: str, engine_address: str, secret: str, ready: Callable[[], None]) -> None:
     """Watches until SIGTERM or SIGINT."""
-    Watcher(bootstrap, dsn, redis_url, lambda: engine_positions.ask(engine_address, secret), stop_on_signals()).run(
-        ready
+    watcher = Watcher(
+        bootstrap,
+        dsn,
+        redis_url,
+        lambda: engine_positions.ask(engine_address, secret),
+        stop_on_signals(),
+        AuditGauges(),
     )
+    watcher.run(ready)

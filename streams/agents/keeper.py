@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -18,7 +19,8 @@ import msgspec
 from confluent_kafka import Message
 
 from engine import words
-from streams import state
+from engine.metrics import LEGS
+from streams import metrics, state
 from streams.consumer import LogMismatch, Partition, Place, log_bounds, place, read_to_end
 from streams.outbox import MOST_TEXT, Outbox
 from streams.records import Unusable
@@ -69,6 +71,10 @@ class Keeper(ABC, Generic[S]):
         self._saved_at = clock()
         self._half_done = False
         self.lock = asyncio.Lock()
+        self.stamps: list[int] = []
+        """When the commands behind the output that is being sent were sequenced, where an agent notes that."""
+        self._records = metrics.RECORDS.labels(f"agent-{self.agent}")
+        self._batch = metrics.BATCH.labels(f"agent-{self.agent}")
         self.shelves: dict[int, Shelf[S]] = {}
         self._state_count = outbox.partition_count(state.TOPIC)
 
@@ -164,7 +170,18 @@ class Keeper(ABC, Generic[S]):
                         error.field if isinstance(error, Unusable) else None,
                         str(error),
                     )
+            self._records.inc(len(batch))
+            self._batch.observe(len(batch))
             await self.deliver()
+            self._measure()
+
+    def _measure(self) -> None:
+        """Kafka has what the records have led to."""
+        if self.stamps:
+            leg, now_ns = LEGS.series(f"sequenced_to_{self.agent}"), time.time_ns()
+            for ts_ns in self.stamps:
+                leg.note(now_ns - ts_ns)
+            self.stamps.clear()
 
     async def publish_due(self) -> None:
         """Publishes what is due by the clock, where an agent publishes anything so; to be called by a clock."""

@@ -60,6 +60,7 @@ class PositionKeeper(Keeper[ledger.Holding]):
         record, key = folded.record, folded.keys[0]
         if (record.last_seq, record.last_index) > self._published.get(key, (0, -1)):
             self.outbox.send(self.output, key, _encode(record), partition_of(record.account, self._count))
+            self.stamps.append(record.ts_ns)
 
     # ---------------------------------------------------------------------------------------- corporate actions
 
@@ -95,6 +96,7 @@ class PositionKeeper(Keeper[ledger.Holding]):
                 if shelf is not None:
                     self._act_on(shelf, symbol, actions)
             await self.deliver()
+            self._measure()
 
     def _act_on(self, shelf: Shelf[ledger.Holding], symbol: str, actions: tuple[Action, ...]) -> None:
         place = (shelf.partition, symbol)

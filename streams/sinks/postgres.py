@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 import psycopg
 
+from streams import metrics
 from streams.consumer import Cursor, LogReader, Stopped
 from streams.lifecycle import Outage, stop_on_signals
 from streams.outbox import Outbox
@@ -151,6 +152,7 @@ class PostgresSink:
 
     def _write(self, connection: psycopg.Connection, batch: Batch, rows: list[Staged] | None) -> None:
         """Commits the rows and the cursor behind them; `rows` is None where a record has made none."""
+        begun_ns = time.perf_counter_ns()
         try:
             if rows is None:
                 rows = staged(batch)
@@ -162,7 +164,10 @@ class PostgresSink:
         except _UNFIT as error:
             self._write_apart(connection, batch, error)
         else:
-            self.rows += sum(part.rows for part in rows)
+            written = sum(part.rows for part in rows)
+            self.rows += written
+            metrics.SINK_ROWS.labels(SINK).inc(written)
+            metrics.SINK_WRITES.series(SINK).note(time.perf_counter_ns() - begun_ns)
 
     def _write_apart(self, connection: psycopg.Connection, batch: Batch, error: Exception) -> None:
         """One of the records is refused: finds it, and sets it aside."""
@@ -197,6 +202,7 @@ class PostgresSink:
     def _note_lag(self, batch: Batch) -> None:
         newest_ms = max(message.timestamp()[1] for message in (batch.messages[0], batch.messages[-1]))
         line = self.lag.note(self._reader.behind(batch.ends), newest_ms, time.time())
+        metrics.SINK_LAG.labels(SINK).set(self.lag.seconds)
         if line is not None:
             log.warning("Postgres: %s", line)
 

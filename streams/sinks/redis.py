@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -20,7 +21,7 @@ from redis.client import Pipeline
 from redis.retry import Retry
 
 from engine import messages, topics, words
-from streams import orders
+from streams import metrics, orders
 from streams.consumer import Cursor, LogMismatch, LogReader, Stopped
 from streams.lifecycle import Outage, stop_on_signals
 from streams.outbox import Outbox
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 TOPICS: Final = tuple(
     topic.name for topic in (topics.INSTRUMENTS, topics.ORDER_EVENTS, topics.POSITIONS, topics.PNL, topics.BOOKS)
 )
+SINK: Final = "redis"
 BATCH: Final = 5_000
 WAIT_S: Final = 0.25
 LINGER_S: Final = 0.002
@@ -144,6 +146,7 @@ class RedisSink:
 
     def _write(self, batch: Batch) -> None:
         """Writes the records and the cursor behind them, or raises with nothing written."""
+        begun_ns = time.perf_counter_ns()
         decoded = batch.by_topic
         reached = batch.ends
         self._outbox.delivered()
@@ -166,6 +169,11 @@ class RedisSink:
             except redis.WatchError:
                 raise Moved from None
         self._stored.update(reached)
+        metrics.SINK_ROWS.labels(SINK).inc(sum(map(len, decoded.values())))
+        metrics.SINK_WRITES.series(SINK).note(time.perf_counter_ns() - begun_ns)
+        newest_ms = batch.messages[-1].timestamp()[1]
+        waits = self._reader.behind(reached) > 0
+        metrics.SINK_LAG.labels(SINK).set(max(0.0, time.time() - newest_ms / 1000) if waits else 0.0)
 
     def _fold(self, client: Any, placed: Iterable[Placed]) -> list[messages.Order]:
         """The orders that the reports change, after the last of them."""

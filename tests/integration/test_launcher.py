@@ -53,9 +53,11 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def test_status_shows_every_process(system: System) -> None:
     answer = hft(system.environment, "status")
     assert answer.returncode == 0, answer.stdout
-    *table, audit, phase = answer.stdout.splitlines()[1:]
+    *table, latency, behind, audit, phase = answer.stdout.splitlines()[1:]
     rows = [line.split() for line in table]
     assert [row[0] for row in rows] == NAMES
+    assert latency.startswith("latency: ")
+    assert behind.startswith("behind: ")
     assert audit.startswith("audit: ")
     assert phase.startswith("healthy: ")
     assert {row[2] for row in rows} == {"ready"}

@@ -1,0 +1,100 @@
+"""What the engine and the publisher tell Prometheus (docs/metrics.md has all of it).
+
+The engine's thread notes a batch, never a command: some half a microsecond. What takes longer is copied once a second
+by that same thread, so that who asks never looks at something that is being changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import REGISTRY, Counter, Gauge
+
+from engine.durations import Durations
+
+if TYPE_CHECKING:
+    from engine.batch import Batch
+    from engine.sequencer import Sequencer
+
+STEP_SECONDS: Final = 1.0
+"""How often the engine's gauges are set."""
+
+LEGS: Final = Durations("hft_order_leg_seconds", "Time that commands spend on each leg of their way.", "leg")
+REGISTRY.register(LEGS)
+
+BATCH_BUCKETS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+
+
+class EngineMetrics:
+    """Of the engine's thread. `arrived_ns` is when the batch that is being made came in, by the monotonic clock."""
+
+    def __init__(self) -> None:
+        self.arrived_ns = 0
+        self._ingress = LEGS.series("ingress_to_sequenced")
+        self._journal = LEGS.series("sequenced_to_journaled")
+        self._match = LEGS.series("journaled_to_matched")
+        self._whole = LEGS.series("ingress_to_matched")
+        self.sync = LEGS.series("journaled_to_synced")
+        self.commands = 0
+        self.batches = 0
+
+    def matched(self, commands: int, sequenced_ns: int, journaled_ns: int, matched_ns: int) -> None:
+        """A batch went through; times by the monotonic clock."""
+        arrived_ns = self.arrived_ns or sequenced_ns
+        self._ingress.note(sequenced_ns - arrived_ns, commands)
+        self._journal.note(journaled_ns - sequenced_ns, commands)
+        self._match.note(matched_ns - journaled_ns, commands)
+        self._whole.note(matched_ns - arrived_ns, commands)
+        self.commands += commands
+        self.batches += 1
+
+
+ENGINE: Final = EngineMetrics()
+
+
+class EngineGauges:
+    """Made by the engine's process alone, so that no other one tells zeros of it."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+        self._commands = Counter("hft_engine_commands", "Order commands sequenced since the process started.")
+        self._batches = Counter("hft_engine_batches", "Batches of commands sequenced since the process started.")
+        self._counted = (0, 0)
+        self._last_seq = Gauge("hft_engine_last_seq", "The last command that was sequenced.")
+        self._committed_seq = Gauge(
+            "hft_engine_committed_seq", "The last command of which Kafka has acknowledged every record."
+        )
+        self._journal = Gauge("hft_journal_bytes", "Size of the journal.")
+        self._unpublished = Gauge(
+            "hft_journal_unpublished_bytes", "Of the journal, what Kafka has not acknowledged; to about a MiB."
+        )
+        self._held = Gauge("hft_engine_held_replies", "Batches whose replies wait for Kafka's acknowledgement.")
+        self._full = Gauge("hft_engine_journal_full", "1 while the disk takes no more of the journal, else 0.")
+        self._behind = Gauge("hft_engine_busy", "1 while new orders are refused since Kafka is too far behind, else 0.")
+
+    def step(self, now: float, sequencer: Sequencer, batch: Batch) -> None:
+        """Sets them, once in STEP_SECONDS; called by the engine's thread."""
+        if now < self._due:
+            return
+        self._due = now + STEP_SECONDS
+        commands, batches = self._counted
+        self._counted = (ENGINE.commands, ENGINE.batches)
+        self._commands.inc(ENGINE.commands - commands)
+        self._batches.inc(ENGINE.batches - batches)
+        self._last_seq.set(sequencer.last_seq)
+        self._committed_seq.set(sequencer.committed)
+        self._journal.set(sequencer.journal.bytes)
+        self._unpublished.set(sequencer.unpublished_bytes)
+        self._held.set(batch.held)
+        self._full.set(batch.disk_is_full)
+        self._behind.set(batch.is_behind)
+
+
+class PublisherGauges:
+    """Made by the publisher's process alone."""
+
+    def __init__(self, last_seq: Callable[[], int], waiting: Callable[[], int]) -> None:
+        Gauge("hft_publisher_last_seq", "The last command that the publisher has read.").set_function(last_seq)
+        Gauge("hft_publisher_queue_records", "Records sent to Kafka that it has not acknowledged yet.").set_function(
+            waiting
+        )
