@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -11,6 +12,7 @@ from engine.messages import Fill, Order, Position, Trade
 from engine.records import exec_id
 from gateway.database import Database
 from gateway.paging import Place, not_a_cursor
+from streams.candles import INTERVALS_S
 from streams.sinks.tables import report_id
 
 CANDLE_TRADES: Final = 200_000
@@ -48,12 +50,25 @@ CANDLES: Final = """
         SELECT event_ns, price, quantity, seq, index
         FROM trades
         WHERE symbol = %(symbol)s AND event_ns >= %(start_ns)s AND event_ns < %(end_ns)s
-        ORDER BY {newest} DESC LIMIT %(trades)s
+        ORDER BY event_ns DESC LIMIT %(trades)s
     ) AS newest
     GROUP BY 1 ORDER BY 1 DESC LIMIT %(limit)s"""
 
 
-class Candle(msgspec.Struct, kw_only=True):
+BARS: Final = """
+    SELECT start_ns / 1000000000, open::text, high::text, low::text, close::text, volume::text
+    FROM candles
+    WHERE symbol = %(symbol)s AND interval_s = %(interval_s)s
+          AND timestamp >= to_timestamp(%(start_s)s) AND timestamp < to_timestamp(%(end_s)s)
+    ORDER BY timestamp DESC LIMIT %(limit)s"""
+MOST_BARS: Final = 100_000
+"""Read for one answer."""
+LATEST_S: Final = 9_000_000_000
+"""Seconds that fit a stamp in nanoseconds."""
+SECOND_NS: Final = 1_000_000_000
+
+
+class Candle(msgspec.Struct):
     """`time_s` is the start of the interval in seconds since the epoch, a multiple of its length."""
 
     time_s: int
@@ -115,28 +130,57 @@ class History:
         return [_trade(row) for row in await self._database.rows(query, (*conditions.values, limit))]
 
     async def candles(
-        self, symbol: str, interval_s: int, limit: int, start_ns: int | None = None, end_ns: int | None = None
+        self, symbol: str, interval_s: int, limit: int, start_s: int = 0, end_s: int = LATEST_S
     ) -> list[Candle]:
-        """Oldest first; only intervals with trades, the newest `limit` within [start, end), of the newest
-        `CANDLE_TRADES` trades there."""
-        bounded = start_ns is not None or end_ns is not None
-        values = {
+        """Oldest first; only intervals with trades, the newest `limit` that begin within [start, end): of the bars that
+        the agent has made, and of the trades since its newest one."""
+        base_s = max(made for made in INTERVALS_S if interval_s % made == 0)
+        # Whole candles only: those that begin within the range.
+        start_s, end_s = (-(-bound // interval_s) * interval_s for bound in (start_s, end_s))
+        most = min(limit * (interval_s // base_s) + 1, MOST_BARS)
+        values: dict[str, Any] = {
             "symbol": symbol,
-            "interval_s": interval_s,
-            "interval_ns": interval_s * 1_000_000_000,
-            "limit": limit,
-            "trades": CANDLE_TRADES,
-            "start_ns": start_ns or 0,
-            "end_ns": (1 << 63) - 1 if end_ns is None else end_ns,
+            "interval_s": base_s,
+            "start_s": start_s,
+            "end_s": min(end_s, LATEST_S),
+            "limit": most,
         }
-        # A replayed day keeps its own times, so that the newest trades need not have the latest ones.
-        rows = await self._database.rows(CANDLES.format(newest="event_ns" if bounded else "seq"), values)
-        if sum(row[6] for row in rows) == CANDLE_TRADES:
-            rows = rows[:-1]  # its interval began before the trades that were read
-        return [
-            Candle(time_s=row[0], open=row[1], high=row[2], low=row[3], close=row[4], volume=row[5])
-            for row in reversed(rows)
-        ]
+        stored = await self._database.rows(BARS, values)
+        fresh_s = max(start_s, stored[0][0]) if stored else start_s
+        values |= {
+            "interval_ns": base_s * SECOND_NS,
+            "start_ns": fresh_s * SECOND_NS,
+            "end_ns": values["end_s"] * SECOND_NS,
+            "trades": CANDLE_TRADES,
+        }
+        fresh = await self._database.rows(CANDLES, values)
+        if sum(row[6] for row in fresh) == CANDLE_TRADES:
+            fresh = fresh[:-1]  # its interval began before the trades that were read
+        bars = {row[0]: Candle(*row[:6]) for row in (*stored, *fresh)}
+        made = joined([bars[start] for start in sorted(bars)], interval_s)
+        if most in (len(stored), len(fresh)):
+            made = made[1:]  # its first bars were not read
+        return made[-limit:]
+
+
+def joined(bars: list[Candle], interval_s: int) -> list[Candle]:
+    """Bars, oldest first, of an interval that divides `interval_s`, as candles of that length."""
+    made: list[Candle] = []
+    for bar in bars:
+        start = bar.time_s // interval_s * interval_s
+        if not made or made[-1].time_s != start:
+            made.append(msgspec.structs.replace(bar, time_s=start))
+            continue
+        last = made[-1]
+        made[-1] = Candle(
+            time_s=start,
+            open=last.open,
+            high=max(last.high, bar.high, key=Decimal),
+            low=min(last.low, bar.low, key=Decimal),
+            close=bar.close,
+            volume=f"{Decimal(last.volume) + Decimal(bar.volume):f}",
+        )
+    return made
 
 
 def _report_id(place: Place) -> int:

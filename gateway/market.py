@@ -15,7 +15,7 @@ from gateway import bodies, browser, paging
 from gateway.auth import Authenticator
 from gateway.channels import BOOK
 from gateway.exchange import Exchange
-from gateway.history import History
+from gateway.history import LATEST_S, History
 from gateway.hub import Hub
 from gateway.latest import Away, Latest
 from gateway.problems import not_found, unavailable
@@ -23,8 +23,6 @@ from gateway.problems import not_found, unavailable
 BOOK_LEVELS: Final = 20
 LARGEST_INTERVAL_S: Final = 86_400
 LARGEST_CANDLES: Final = 5_000
-LATEST_S: Final = 9_000_000_000
-"""Seconds that fit a stamp in nanoseconds."""
 INTERVALS: Final = {
     "1s": 1, "5s": 5, "15s": 15, "30s": 30, "1m": 60, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "4h": 14_400,
     "1d": 86_400,
@@ -127,9 +125,7 @@ class Market:
         if interval_s is None:
             interval_s = bodies.whole(values, "interval", 60, 1, LARGEST_INTERVAL_S)
         limit = bodies.whole(values, "limit", 500, 1, LARGEST_CANDLES)
-        start_ns, end_ns = (
-            bodies.whole(values, name, 0, 0, LATEST_S) * 1_000_000_000 if name in values else None
-            for name in ("start_s", "end_s")
-        )
-        candles = await self._history.candles(symbol, interval_s, limit, start_ns, end_ns)
+        start_s = bodies.whole(values, "start_s", 0, 0, LATEST_S)
+        end_s = bodies.whole(values, "end_s", LATEST_S, 0, LATEST_S)
+        candles = await self._history.candles(symbol, interval_s, limit, start_s, end_s)
         return browser.reply(browser.encoded({"symbol": symbol, "interval_s": interval_s, "candles": candles}))

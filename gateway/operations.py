@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from engine import messages
 from engine.words import OrderStatus, OrderType, Side
-from gateway import analytics, keys, layouts, login, market, orders, queries, risk, shapes, system, users
+from gateway import analytics, history, keys, layouts, login, market, orders, queries, risk, shapes, system, users
 from gateway.bodies import LARGEST_PAGE
 
 TEXT: Final = {"type": "string"}
@@ -243,8 +243,8 @@ OPERATIONS: Final = (
         (
             SYMBOL_PATH,
             Parameter("interval", TEXT, f"{', '.join(market.INTERVALS)}, or seconds"),
-            Parameter("start_s", {"type": "integer", "minimum": 0, "maximum": market.LATEST_S}),
-            Parameter("end_s", {"type": "integer", "minimum": 0, "maximum": market.LATEST_S}),
+            Parameter("start_s", {"type": "integer", "minimum": 0, "maximum": history.LATEST_S}),
+            Parameter("end_s", {"type": "integer", "minimum": 0, "maximum": history.LATEST_S}),
             Parameter("limit", within(1, market.LARGEST_CANDLES, 500)),
         ),
         problems=NO_SUCH,

@@ -13,8 +13,9 @@ from psycopg.conninfo import make_conninfo
 
 from engine.messages import OrderEvent
 from gateway.database import Database
-from gateway.history import Chosen, History
+from gateway.history import Candle, Chosen, History
 from infra import migrations
+from streams.candles import INTERVALS_S
 from streams.orders import fold
 from streams.sinks.copy import lines
 from streams.sinks.history import TABLES
@@ -89,6 +90,56 @@ def test_trades_and_their_candles(dsn: str, day: Day) -> None:
     assert sum(Decimal(c.volume) for c in candles) == sum(Decimal(t.quantity) for t in tape)
     assert Decimal(candles[0].open) == Decimal(tape[0].price)
     assert max(Decimal(c.high) for c in candles) == max(Decimal(t.price) for t in tape)
+
+
+BARS = """
+    INSERT INTO candles
+    SELECT symbol, %(s)s, start_s * 1000000000, (array_agg(price ORDER BY seq, index))[1], max(price), min(price),
+           (array_agg(price ORDER BY seq DESC, index DESC))[1], sum(quantity), 0, 0, count(*), true, 0, 0, 0,
+           to_timestamp(start_s)
+    FROM (SELECT *, event_ns / 1000000000 / %(s)s * %(s)s AS start_s FROM trades) AS placed
+    WHERE symbol = 'BTCUSD' GROUP BY symbol, start_s"""
+LATE = """
+    UPDATE candles SET volume = 0.1, close = open, high = open, low = open
+    WHERE symbol = 'BTCUSD' AND interval_s = %(s)s
+          AND start_ns = (SELECT max(start_ns) FROM candles WHERE symbol = 'BTCUSD' AND interval_s = %(s)s)"""
+
+
+def test_candles_reach_beyond_the_trades(dsn: str) -> None:
+    """What is made of bars and the newest trades is what all trades would make."""
+    lengths = (1, 5, 60, 90, 300, 3600, 86_400)
+
+    def candles(**chosen: int) -> dict[int, list[Candle]]:
+        def made(interval_s: int) -> list[Candle]:
+            return ask(dsn, lambda history: history.candles("BTCUSD", interval_s, 5000, **chosen))
+
+        return {interval_s: made(interval_s) for interval_s in lengths}
+
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "UPDATE trades SET event_ns = 1750000000000000000 + seq * 370000000 WHERE symbol = 'BTCUSD'",
+        )
+    of_trades = candles()
+    assert all(len(of_trades[length]) > 2 for length in (1, 5, 60))
+    middle = of_trades[1][len(of_trades[1]) // 2].time_s
+    later, earlier = candles(start_s=middle), candles(end_s=middle)
+    assert [sum(Decimal(c.volume) for c in of_trades[length]) for length in lengths] == [
+        sum(Decimal(c.volume) for c in of_trades[1])
+    ] * len(lengths)
+    assert {length: earlier[length] + later[length] for length in lengths} == of_trades
+    with psycopg.connect(dsn) as connection:
+        for interval_s in INTERVALS_S:
+            connection.execute(BARS, {"s": interval_s})
+            # The newest bar lags behind its trades, as it may; the trades before it have gone.
+            connection.execute(LATE, {"s": interval_s})
+        newest = min(of_trades[length][-1].time_s for length in INTERVALS_S)
+        connection.execute("DELETE FROM trades WHERE symbol = 'BTCUSD' AND event_ns < %s", (newest * 10**9,))
+    assert candles() == of_trades
+    assert candles(start_s=middle) == later
+    assert candles(end_s=middle) == earlier
+    for limit in (1, 2):
+        found = ask(dsn, lambda history, limit=limit: history.candles("BTCUSD", 5, limit))
+        assert found == of_trades[5][-limit:]
 
 
 def test_orders_and_positions(dsn: str, day: Day) -> None:
