@@ -22,6 +22,8 @@ SECOND_NS: Final = 10**9
 QUICK: Final = (0.1, 1, 5, 10, 30, 60, 300)
 """Horizons in seconds."""
 MINUTES: Final = (60, 300, 900, 1800, 3600, 14_400)
+QUICKEST_S: Final = 5
+HOUR_S: Final = 3600
 DAYS: Final = (86_400, 2 * 86_400, 5 * 86_400, 10 * 86_400, 20 * 86_400)
 
 
@@ -65,10 +67,8 @@ def horizons(prices: Mapping[str, Prices]) -> tuple[float, ...]:
     """Those that the data can tell: none is shorter than the usual time between two prices."""
     gaps = [float(np.median(np.diff(one.ts_ns))) for one in prices.values() if len(one.ts_ns) > 1]
     usual_s = min(gaps) / SECOND_NS if gaps else 0.0
-    for choice in (QUICK, MINUTES):
-        if usual_s <= choice[1]:
-            return tuple(horizon for horizon in choice if horizon >= usual_s)
-    return tuple(horizon for horizon in DAYS if horizon >= usual_s)
+    choice = QUICK if usual_s <= QUICKEST_S else MINUTES if usual_s <= HOUR_S else DAYS
+    return tuple(horizon for horizon in choice if horizon >= usual_s)
 
 
 def markouts(fills: pl.DataFrame, prices: Mapping[str, Prices], after_s: Sequence[float]) -> list[Markout]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Final
 
 SECOND_NS: Final = 10**9
 DAY_NS: Final = 86_400 * SECOND_NS
 NOTHING: Final = "–"
+SMALLEST: Final = 1e-6
+"""Percent: less is shown as nothing."""
 UNITS: Final = ((365.25 * 86_400, "years"), (86_400, "days"), (3600, "h"), (60, "min"), (1, "s"))
 ONE: Final = {86_400.0: "a day", 3600.0: "an hour", 60.0: "a minute", 1.0: "a second"}
 
@@ -18,8 +21,13 @@ def number(value: float | None, decimals: int = 2) -> str:
 
 
 def percent(value: float | None, decimals: int = 2) -> str:
-    """Of a part: 0.1 is 10 %."""
-    return NOTHING if value is None else f"{number(100 * value, decimals)} %"
+    """Of a part: 0.1 is 10 %. Of what is less than the last decimal two digits are shown."""
+    if value is None:
+        return NOTHING
+    size = abs(100 * value)
+    if SMALLEST <= size < 10.0**-decimals:
+        decimals = 1 - math.floor(math.log10(size))
+    return f"{number(100 * value, decimals)} %"
 
 
 def signed_percent(value: float | None) -> str:

@@ -72,8 +72,7 @@ def page(result: Result, title: str) -> str:
         _chart("Round trips", "profit at their end", charts.trips(result.trades)),
         _chart("Exposure", "gross and net, of equity", charts.held(together(result.equity))),
         _chart("Markout", "basis points in favour of the fills, after", charts.markouts(figures.markouts)),
-        _shares("By symbol", figures.by_symbol),
-        _shares("By strategy", figures.by_strategy),
+        *_share_cards(figures),
         _falls(worst, end_ns),
         _words("Assumptions", result.assumptions),
         _words("Parameters", _parameters(result.parameters)),
@@ -192,6 +191,13 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> st
         "<tr>" + "".join(f'<td class="{kind}">{escape(text)}</td>' for text, kind in row) + "</tr>" for row in rows
     )
     return f"<table><tr>{top}</tr>{body}</table>"
+
+
+def _share_cards(figures: Figures) -> list[str]:
+    """Of one strategy in one symbol they would say again what the rest says."""
+    if max(len(figures.by_symbol), len(figures.by_strategy)) < 2:
+        return []
+    return [_shares("By symbol", figures.by_symbol), _shares("By strategy", figures.by_strategy)]
 
 
 def _shares(title: str, found: Sequence[Share]) -> str:

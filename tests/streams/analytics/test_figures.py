@@ -154,7 +154,9 @@ def test_horizons_are_no_finer_than_the_data() -> None:
 
     assert horizons(every(0.02)) == execution.QUICK
     assert horizons(every(1)) == (1, 5, 10, 30, 60, 300)
+    assert horizons(every(1.001)) == (5, 10, 30, 60, 300)
     assert horizons(every(60)) == execution.MINUTES
+    assert horizons(every(3600)) == (3600, 14_400)
     assert horizons(every(86_400)) == execution.DAYS
     assert horizons({}) == execution.QUICK
 
@@ -180,6 +182,7 @@ def test_round_trips() -> None:
 def test_words() -> None:
     assert (number(-1234.5), number(None), number(-0.0)) == ("−1,234.50", "–", "0.00")
     assert (percent(0.1234), signed_percent(0.1), basis_points(-2.25)) == ("12.34 %", "+10.00 %", "−2.2 bp")
+    assert [percent(part) for part in (0.0, 0.0001, -0.0000213, 1e-12)] == ["0.00 %", "0.01 %", "−0.0021 %", "0.00 %"]
     assert [duration(s) for s in (0.5, 90, 7200, 3 * 86_400, 3 * 366 * 86_400)] == [
         "0.5 s",
         "90 s",
