@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import logging
-import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
-from infra import notify, services
+from infra import log_lines, notify, services
 from infra.errors import OperatorError
+from infra.folders import folders
+from infra.secrets import jwt_secret
 from infra.settings import Settings
 
-LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
-
-def configure_logging(level: str) -> None:
-    logging.basicConfig(level=level.upper(), format=LOG_FORMAT, stream=sys.stderr)
+def secrets_of(settings: Settings) -> list[str]:
+    """What no line of a log may hold."""
+    found = [settings.jwt_secret, settings.demo_password, settings.zeromq_key]
+    with suppress(OperatorError):  # none was made yet
+        found.append(jwt_secret(settings.jwt_secret, folders(settings.var).secrets))
+    return found
 
 
 def run(name: str, settings: Settings, ready_file: Path | None) -> int:
     """Runs a service to its end; the exit code."""
-    configure_logging(settings.log_level)
+    log_lines.configure(
+        settings.log_level, process=name, json=settings.log_format == "json", secrets=secrets_of(settings)
+    )
     log = logging.getLogger(name)
 
     def ready() -> None:

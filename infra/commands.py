@@ -38,11 +38,11 @@ def up(detach: bool) -> None:
 
         leave(settings, folders(settings.var), sys.stdout)
         return
-    from infra.child import configure_logging
+    from infra import log_lines
     from infra.launcher import Launcher
     from infra.progress import for_stream
 
-    configure_logging("warning")
+    log_lines.configure("warning", json=settings.log_format == "json")
     launcher = Launcher(settings, for_stream())
     launcher.install_signals()
     launcher.run()

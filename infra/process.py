@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -14,11 +13,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from infra.errors import OperatorError
+from infra.log_lines import message_of
 
 LEASH: Final = Path(__file__).with_name("leash.py")
 POLL_S: Final = 0.05
-LOG_HEAD: Final = re.compile(r"^[\d-]{10} [\d:,.]+ [A-Z]+ [\w.-]+: ")
-"""Time, level and name at the head of a line of our own logs."""
 LOG_BYTES_MAX: Final = 16 * 1024 * 1024
 """A log above this size is set aside (as `NAME.log.1`) when its process starts."""
 
@@ -126,7 +124,7 @@ class Process:
                 lines = log.read().decode(errors="replace").split("\n")
         except OSError:
             lines = []
-        last = next((LOG_HEAD.sub("", line.strip()) for line in reversed(lines) if line.strip()), "")
+        last = next((message_of(line.strip()) for line in reversed(lines) if line.strip()), "")
         said = f": {last[:300]}" if last else ""
         return f"{said} (log: {self.program.log})"
 

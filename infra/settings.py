@@ -177,6 +177,9 @@ class Settings(BaseSettings):
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What the processes log.")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Lines for people, or one JSON object each; secrets are masked in both."
+    )
 
     @field_validator("history_days")
     @classmethod

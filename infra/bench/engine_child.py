@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from infra.child import configure_logging
+from infra import log_lines
 from infra.folders import folders
 from infra.services import SERVICES
 from infra.settings import load
@@ -14,7 +14,7 @@ from infra.settings import load
 
 def main(address: str, ready_file: Path) -> None:
     settings = load()
-    configure_logging(settings.log_level)
+    log_lines.configure(settings.log_level)
     service = SERVICES["engine"]
     arguments = service.arguments(settings, folders(settings.var))
     import_module(service.module).run(**{**arguments, "address": address}, ready=ready_file.touch)

@@ -1,0 +1,91 @@
+"""Lines of logs: readable text or one JSON object each, and no secret in either."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+MASK: Final = "***"
+SHORTEST: Final = 8
+"""Secrets that are shorter are words that may stand in any line."""
+IN_URLS: Final = re.compile(r"(\w+://[^\s:/@]*:)[^\s/@]+@")
+"""A password in an address."""
+TOKENS: Final = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+")
+"""JSON web tokens."""
+FIELDS: Final = re.compile(r"""(?i)(["']?(?:password|secret|api_key|token)["']?\s*[=:]\s*["']?)[^\s"',;}&]+""")
+"""`password=…`, `"token": "…"`."""
+
+
+def masked(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text without these secrets, and without what looks like one."""
+    for secret in secrets:
+        if len(secret) >= SHORTEST:
+            text = text.replace(secret, MASK)
+    text = IN_URLS.sub(rf"\1{MASK}@", text)
+    text = TOKENS.sub(MASK, text)
+    return FIELDS.sub(rf"\1{MASK}", text)
+
+
+class TextLines(logging.Formatter):
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        super().__init__(TEXT)
+        self._secrets = tuple(secrets)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record), self._secrets)
+
+
+class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One line of a log as JSON."""
+
+    ts_ns: int
+    level: str
+    process: str
+    logger: str
+    message: str
+    exception: str = ""
+
+
+class JsonLines(logging.Formatter):
+    def __init__(self, process: str, secrets: Iterable[str] = ()) -> None:
+        super().__init__()
+        self._process = process
+        self._secrets = tuple(secrets)
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = Line(
+            ts_ns=int(record.created * 1_000_000) * 1000,
+            level=record.levelname.lower(),
+            process=self._process,
+            logger=record.name,
+            message=masked(record.getMessage(), self._secrets),
+            exception=masked(self.formatException(record.exc_info), self._secrets) if record.exc_info else "",
+        )
+        return msgspec.json.encode(line).decode()
+
+
+def message_of(line: str) -> str:
+    """What a line of either kind says, without its head; a line of something else as it is."""
+    if line.startswith('{"ts_ns":'):
+        try:
+            return msgspec.json.decode(line, type=Line).message
+        except msgspec.DecodeError:
+            return line
+    return HEAD.sub("", line)
+
+
+HEAD: Final = re.compile(r"^[\d-]{10} [\d:,.]+ [A-Z]+ [\w.-]+: ")
+"""Time, level and name at the head of a line of text."""
+
+
+def configure(level: str, *, process: str = "hft", json: bool = False, secrets: Iterable[str] = ()) -> None:
+    """All that is logged in this process goes to its standard error, in lines of this kind."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines(process, secrets) if json else TextLines(secrets))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
