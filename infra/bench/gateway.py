@@ -11,20 +11,23 @@ from collections.abc import Callable
 from statistics import median
 from typing import Final
 
-import httpx
 import numpy as np
 import psutil
 
 from infra.bench.figures import Figure, Result
 from infra.bench.gateway_place import bare_route, gateway_place, token
-from infra.bench.http_load import Load, load, request
-from infra.bench.sandbox import Sandbox
+from infra.bench.http_load import Load, load, paced, request
 from infra.errors import OperatorError
 from infra.ports import free_ports
 from infra.process import Process
 
 ACCOUNT: Final = "bench"
+WARM_S: Final = 3.0
 STREAM_S: Final = 10.0
+CONNECTIONS: Final = 64
+"""Of those who send at a rate: more than wait for an answer at the same time."""
+NAME: Final = b'"client_order_id":"'
+STAMP: Final = b'"updated_ns":"'
 LIMIT_S: Final = 60.0
 
 numbers = itertools.count(1)
@@ -82,75 +85,106 @@ class Runs:
         ]
 
 
+class _Follower(asyncio.Protocol):
+    """Reads a stream of orders; of each event of an order that was sent, how long it took."""
+
+    def __init__(self, request: bytes, sent: dict[bytes, float]) -> None:
+        self._request = request
+        self._sent = sent
+        self._rest = b""
+        self.from_due: list[float] = []
+        """Seconds from when the order was due to be sent."""
+        self.from_stamp: list[float] = []
+        """Seconds from when the engine stamped it."""
+        self.following = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        now, now_ns = time.perf_counter(), time.time_ns()
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if not line.startswith(b"data: {"):
+                continue
+            if not self.following.done():
+                self.following.set_result(None)
+                continue
+            due = self._sent.pop(_text(line, NAME), None)
+            if due is not None:
+                self.from_due.append(now - due)
+                self.from_stamp.append((now_ns - int(_text(line, STAMP))) / 1e9)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.following.done():
+            self.following.set_exception(OperatorError(f"the gateway closed the stream at once: {self._rest[:200]!r}"))
+
+
+def _text(line: bytes, field: bytes) -> bytes:
+    """The text behind the field's name, in JSON."""
+    at = line.index(field) + len(field)
+    return line[at : line.index(b'"', at)]
+
+
 def run(seconds: float, pairs: int, connections: int, rate: int, say: Callable[[str], None]) -> Result:
     with gateway_place([ACCOUNT]) as (place, gateway):
         access = token(place, ACCOUNT)
+        say(f"{rate} orders/s: from the order to its event")
+        publisher = place.start(place.publisher())
+        port = place.settings.gateway_port
+        asyncio.run(_to_event(port, access, rate, int(rate * WARM_S), "warm"))
+        replies, events = asyncio.run(_to_event(port, access, rate, int(rate * STREAM_S), "event"))
+        publisher.stop()
         (bare_port,) = free_ports(1)
         made = order_request(access)
         ours, bare = Runs(gateway), Runs(bare_route(place, bare_port))
         for pair in range(pairs):
             say(f"run {pair + 1} of {pairs}: the bare route, then the gateway")
             bare.add(bare_port, connections, seconds, made)
-            ours.add(place.settings.gateway_port, connections, seconds, made)
-        say(f"{rate} orders/s: from the order to its event")
-        place.start(place.publisher())
-        latencies = asyncio.run(_to_event(place, access, rate))
+            ours.add(port, connections, seconds, made)
     figures = [
         *ours.figures("order to acknowledgement over REST"),
         *bare.figures("bare route"),
         Figure("gateway / bare route, requests a second", ours.per_second / bare.per_second),
         Figure("bare route / gateway, processor time of a request", bare.processor_us / ours.processor_us),
-        Figure(f"order in to its event out at {rate}/s: p50", float(np.quantile(latencies, 0.5)) * 1000, "ms"),
-        Figure(f"order in to its event out at {rate}/s: p99", float(np.quantile(latencies, 0.99)) * 1000, "ms"),
-        Figure("events that came", len(latencies)),
+        Figure(f"order to acknowledgement at {rate}/s: p50", replies.percentile(0.5), "ms"),
+        Figure(f"order to acknowledgement at {rate}/s: p99", replies.percentile(0.99), "ms"),
+        Figure(f"order in to its event out at {rate}/s: p50", _milliseconds(events.from_due, 0.5), "ms"),
+        Figure(f"order in to its event out at {rate}/s: p99", _milliseconds(events.from_due, 0.99), "ms"),
+        Figure("of it, from the engine's stamp: p50", _milliseconds(events.from_stamp, 0.5), "ms"),
+        Figure("of it, from the engine's stamp: p99", _milliseconds(events.from_stamp, 0.99), "ms"),
+        Figure("events that came", len(events.from_due)),
     ]
     sizes = {"runs of each": pairs, "seconds of each": seconds, "connections": connections, "events": f"{STREAM_S:g} s"}
     return Result("One gateway (with Kafka, Postgres, Redis and the engine on the same machine)", sizes, figures)
 
 
-async def _to_event(place: Sandbox, access: str, rate: int) -> list[float]:
-    """Seconds from when an order was sent to when the stream told of it."""
-    sent: dict[str, float] = {}
-    took: list[float] = []
-    headers = {"Authorization": f"Bearer {access}", "Content-Type": "application/json"}
-    following = asyncio.Event()
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
-    async with httpx.AsyncClient(
-        base_url=place.settings.gateway, headers=headers, timeout=LIMIT_S, limits=limits
-    ) as client:
+def _milliseconds(seconds: list[float], part: float) -> float:
+    return float(np.quantile(seconds, part)) * 1000
 
-        async def follow() -> None:
-            async with client.stream("GET", "/api/stream", params={"topics": "orders"}) as answer:
-                async for line in answer.aiter_lines():
-                    if line.startswith("event: snapshot"):
-                        following.set()
-                    elif line.startswith("data: ") and following.is_set():
-                        name = json.loads(line[6:]).get("client_order_id")
-                        at = sent.pop(name, None)
-                        if at is not None:
-                            took.append(time.perf_counter() - at)
 
-        async def send(name: str) -> None:
-            order = {"symbol": "MSFT", "side": "buy", "quantity": "1", "limit_price": "100.00", "client_order_id": name}
-            sent[name] = time.perf_counter()
-            (await client.post("/api/order", json=order)).raise_for_status()
+async def _to_event(port: int, access: str, rate: int, count: int, prefix: str) -> tuple[Load, _Follower]:
+    """The orders' acknowledgements, and their events in a stream. Raises `OperatorError` where one does not come."""
+    sent: dict[bytes, float] = {}
+    asked = f"GET /api/stream?topics=orders HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {access}\r\n\r\n"
+    loop = asyncio.get_running_loop()
+    _, follower = await loop.create_connection(lambda: _Follower(asked.encode(), sent), "127.0.0.1", port)
 
-        reader = asyncio.create_task(follow())
-        async with asyncio.timeout(LIMIT_S):
-            await following.wait()
-        begun = time.perf_counter()
-        sending: set[asyncio.Task[None]] = set()
-        for number in range(int(rate * STREAM_S)):
-            await asyncio.sleep(max(0.0, begun + number / rate - time.perf_counter()))
-            task = asyncio.create_task(send(f"event-{number}"))
-            sending.add(task)
-            task.add_done_callback(sending.discard)
-        await asyncio.gather(*sending)
-        end = time.monotonic() + LIMIT_S
-        while sent:
-            if time.monotonic() > end:
-                raise OperatorError(f"{len(sent)} events did not come within {LIMIT_S:.0f} s")
-            await asyncio.sleep(0.05)
-        reader.cancel()
-        await asyncio.gather(reader, return_exceptions=True)
-    return took
+    def made(number: int, due: float) -> bytes:
+        name = f"{prefix}-{number}"
+        sent[name.encode()] = due
+        order = {"symbol": "MSFT", "side": "buy", "quantity": "1", "limit_price": "100.00", "client_order_id": name}
+        return request("/api/order", access, json.dumps(order).encode())
+
+    async with asyncio.timeout(LIMIT_S):
+        await follower.following
+    replies = await paced(port, CONNECTIONS, rate, count, made)
+    end = time.monotonic() + LIMIT_S
+    while sent:
+        if time.monotonic() > end:
+            raise OperatorError(f"{len(sent)} events did not come within {LIMIT_S:.0f} s")
+        await asyncio.sleep(0.05)
+    follower.transport.abort()
+    return replies, follower

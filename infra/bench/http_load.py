@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -82,6 +83,73 @@ class _Connection(asyncio.Protocol):
         if not self.done.done():
             self.done.set_exception(OperatorError(f"the server closed the connection: {error}"))
 
+    def drop(self) -> None:
+        self.done.cancel()
+        self._transport.abort()
+
+
+class _Paced(_Connection):
+    """Sends what it is given, one after the other, and is idle between."""
+
+    def __init__(self, latencies: list[float]) -> None:
+        super().__init__(lambda: None, latencies)
+        self._waiting: deque[bytes] = deque()
+        self._idle = False
+        self._last = False
+
+    def send(self, following: bytes) -> None:
+        self._waiting.append(following)
+        if self._idle:
+            self._next()
+
+    def finish(self) -> None:
+        """Closes once everything is answered."""
+        self._last = True
+        if self._idle:
+            self._next()
+
+    def _next(self) -> None:
+        self._idle = False
+        if self._waiting:
+            self._sent = time.perf_counter()
+            self._transport.write(self._waiting.popleft())
+        elif self._last:
+            super()._next()
+        else:
+            self._idle = True
+
+
+async def paced(port: int, connections: int, rate: float, count: int, made: Callable[[int, float], bytes]) -> Load:
+    """`rate` requests a second, whether or not those before are answered. `made` makes each from its number and the
+    moment at which it is due (of `time.perf_counter`). Raises `OperatorError` where one is refused."""
+    latencies: list[float] = []
+    loop = asyncio.get_running_loop()
+    open_ones = [
+        (await loop.create_connection(lambda: _Paced(latencies), "127.0.0.1", port))[1] for _ in range(connections)
+    ]
+    begun = time.perf_counter()
+    for number in range(count):
+        due = begun + number / rate
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        connection = open_ones[number % connections]
+        if connection.done.done():
+            break
+        connection.send(made(number, due))
+    for connection in open_ones:
+        connection.finish()
+    await _end(open_ones)
+    return Load(time.perf_counter() - begun, np.array(latencies))
+
+
+async def _end(open_ones: Sequence[_Connection]) -> None:
+    """Until all are done, or one has failed, which ends the others."""
+    try:
+        await asyncio.gather(*(connection.done for connection in open_ones))
+    finally:
+        for connection in open_ones:
+            connection.drop()
+        await asyncio.sleep(0)  # their ends are told in the next turn of the loop
+
 
 async def load(port: int, connections: int, seconds: float, made: Callable[[], bytes]) -> Load:
     """`made` makes each request. Raises `OperatorError` where one is refused."""
@@ -97,5 +165,5 @@ async def load(port: int, connections: int, seconds: float, made: Callable[[], b
         (await loop.create_connection(lambda: _Connection(following, latencies), "127.0.0.1", port))[1]
         for _ in range(connections)
     ]
-    await asyncio.gather(*(connection.done for connection in open_ones))
+    await _end(open_ones)
     return Load(time.perf_counter() - begun, np.array(latencies))
