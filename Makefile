@@ -10,7 +10,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 	--custom-compile-command "make lock" --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help up detach down status test test-unit test-integration test-web test-browser test-timescale test-day faults simulate fuzz \
+.PHONY: help up detach down status test test-unit test-integration test-web test-browser test-timescale test-prometheus test-day faults simulate fuzz \
 	fuzz-api lint format docs lock wheel clean
 
 # Tests run in so many processes; those that share a server stay in one (tests/conftest.py).
@@ -41,10 +41,10 @@ status: $(VENV)/.run ## show its processes
 	@$(BIN)/hft status
 
 test: $(VENV)/.dev ## the tests that take minutes aside, every one: unit tests, then those with the real servers
-	@$(PYTEST) -m "not browser and not faults and not day and not long"
+	@$(PYTEST) -m "not browser and not faults and not day and not long and not prometheus"
 
 test-unit: $(VENV)/.dev ## the tests that start no system
-	@$(PYTEST) -m "not browser and not faults and not day and not long and not integration"
+	@$(PYTEST) -m "not browser and not faults and not day and not long and not prometheus and not integration"
 
 test-integration: $(VENV)/.dev ## the tests that start the whole system
 	@$(PYTEST) -m integration
@@ -60,6 +60,9 @@ test-timescale: $(VENV)/.dev ## schema, sink and queries on a real TimescaleDB, 
 	@$(BIN)/python -m pytest --timescaledb tests/infra/test_migrations.py tests/streams/test_schema.py \
 		tests/streams/test_history.py tests/streams/test_sink_postgres.py tests/streams/test_copy.py \
 		tests/gateway/test_history.py
+
+test-prometheus: $(VENV)/.dev ## the dashboards' queries on a real Prometheus (apt-get install prometheus) and Postgres
+	@$(BIN)/python -m pytest tests/dashboards
 
 faults: $(VENV)/.dev ## kill -9 of the real processes under load; KILLS=20, HFT_SEED to repeat a run
 	@KILLS=$(KILLS) $(BIN)/python -m pytest -m faults -s
@@ -90,6 +93,7 @@ format: $(VENV)/.dev ## let ruff format the code and sort the imports
 docs: $(VENV)/.dev ## write the generated pages of docs/
 	@$(BIN)/hft settings --markdown > docs/settings.md
 	@$(BIN)/python -m infra.metrics_reference
+	@$(BIN)/python -m dashboards.grafana
 	@$(BIN)/python -m infra.schemas
 	@$(BIN)/python -m infra.licences
 

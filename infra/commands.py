@@ -86,6 +86,19 @@ def top(times: int | None, every: float) -> None:
 
 
 @hft.command()
+def grafana() -> None:
+    """Start a Grafana with the dashboards, and a Prometheus, where their programs are installed."""
+    from infra.folders import folders
+    from infra.grafana import show
+
+    settings = load()
+    try:
+        show(settings, folders(settings.var), click.echo)
+    except KeyboardInterrupt:
+        return
+
+
+@hft.command()
 @click.argument("names", nargs=-1)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is added.")
 def logs(names: tuple[str, ...], follow: bool) -> None:

@@ -38,7 +38,8 @@ anybody's account.
 
     curl -s http://$(grep -o '127[0-9.:]*' var/run/metrics/engine.json)/metrics
 
-Without a Prometheus, `hft status` and `hft top` read the same numbers.
+Without a Prometheus, `hft status` and `hft top` read the same numbers. Dashboards and alert rules for Grafana and
+Prometheus are in `dashboards/grafana` ([grafana](grafana.md)).
 
 ## The legs of an order's way
 

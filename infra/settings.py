@@ -176,6 +176,11 @@ class Settings(BaseSettings):
         description="Address of those ports. Positions and P&L of all accounts are read there without a token.",
     )
 
+    grafana_port: int = Field(3000, ge=1, le=65535, description="Where `hft grafana` starts Grafana.")
+    prometheus_port: int = Field(9090, ge=1, le=65535, description="Where `hft grafana` starts Prometheus.")
+    grafana: str = Field("", description="Path of a grafana (11 or later) for `hft grafana`; empty: the one in PATH.")
+    prometheus_url: str = Field("", description="Your own Prometheus for `hft grafana`; empty starts one.")
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What the processes log.")
     log_format: Literal["text", "json"] = Field(
         "text", description="Lines for people, or one JSON object each; secrets are masked in both."

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from infra.services import SERVICES
+from infra.services import SERVICES, metrics_port
 from infra.settings import PREFIX, Settings
 
 INFRA = Path(__file__).parents[2] / "infra"
@@ -62,6 +62,36 @@ def test_compose_runs_every_service_and_names_only_settings_that_exist(compose: 
     assert variables((INFRA / "compose.env").read_text()) - settings() - OF_COMPOSE == set()
 
 
+def test_prometheus_scrapes_every_container_of_ours_at_its_own_port(compose: dict[str, Any]) -> None:
+    configuration = YAML(typ="safe").load(INFRA.parent / "dashboards" / "grafana" / "prometheus-compose.yml")
+    [job] = configuration["scrape_configs"]
+    told = {one["labels"]["process"]: one["targets"] for one in job["static_configs"]}
+    told |= {one["names"][0]: [f"{one['names'][0]}:{one['port']}"] for one in job["dns_sd_configs"]}
+    environment = compose["services"]["engine"]["environment"]
+    settings = Settings(metrics_port=int(environment["HFT_METRICS_PORT"]))
+    assert told == {name: [f"{name}:{metrics_port(name, settings)}"] for name in SERVICES}
+    for name in SERVICES:
+        assert compose["services"][name]["environment"].items() >= environment.items()
+
+
+def test_what_is_mounted_is_there(compose: dict[str, Any]) -> None:
+    mounted = [
+        volume.split(":")[0]
+        for service in compose["services"].values()
+        for volume in service.get("volumes", ())
+        if volume.startswith("..")
+    ]
+    assert len(mounted) >= 4
+    assert [path for path in mounted if not (INFRA / path).exists()] == []
+
+
+def test_grafana_is_given_every_variable_that_its_provisioning_reads(compose: dict[str, Any]) -> None:
+    folder = INFRA.parent / "dashboards" / "grafana" / "provisioning"
+    read = {name for path in folder.rglob("*.yaml") for name in re.findall(r"\$([A-Z_]+)", path.read_text())}
+    assert read <= compose["services"]["grafana"]["environment"].keys()
+    assert len(read) > 5
+
+
 def test_compose_publishes_nothing_but_what_people_open(compose: dict[str, Any]) -> None:
     published = {name for name, service in compose["services"].items() if "ports" in service}
     assert published <= {"gateway", "terminal", "grafana"}
@@ -78,7 +108,7 @@ def test_every_container_has_limits_and_a_way_to_tell_that_it_works(compose: dic
 
 def test_no_secret_has_a_default(compose: dict[str, Any]) -> None:
     text = COMPOSE.read_text()
-    for secret in ("POSTGRES_PASSWORD", "HFT_JWT_SECRET"):
+    for secret in ("POSTGRES_PASSWORD", "HFT_JWT_SECRET", "GRAFANA_PASSWORD"):
         assert set(re.findall(rf"\${{{secret}(.)", text)) == {":"}
         assert all(f"{secret}:?" in use for use in re.findall(rf"\${{{secret}[^}}]*}}", text))
     lines = (INFRA / "compose.env").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md has an entry for each message of a command."""
+"""docs/troubleshooting.md has an entry for each message of a command, and each runbook link leads somewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 ROOT = Path(__file__).parents[2]
+ALERTS = ROOT / "dashboards" / "grafana" / "alerts.yaml"
 PAGE = ROOT / "docs" / "troubleshooting.md"
 
 
@@ -71,3 +74,14 @@ def test_each_message_has_its_entry() -> None:
     assert len(found) > 80
     there = entries()
     assert [f"{path}: {text}" for path, text in found if text not in there] == []
+
+
+def test_each_alert_leads_to_its_entry() -> None:
+    headings = re.findall(r"^#+ (.+)$", PAGE.read_text(), re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    rules = YAML(typ="safe").load(ALERTS)["groups"][0]["rules"]
+    assert len(rules) > 5
+    for rule in rules:
+        page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+        assert (ROOT / page) == PAGE
+        assert anchor in anchors, rule["alert"]
