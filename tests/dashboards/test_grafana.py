@@ -88,6 +88,21 @@ def test_prometheus_takes_configuration_and_rules(command: tuple[str, ...]) -> N
 
 
 @needs_prometheus
+def test_the_configuration_of_bare_metal_is_made_as_its_page_says(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "bare-metal.md").read_text()
+    [line] = re.findall(r"^    (sed -E .*) > /etc/prometheus/prometheus\.yml$", page, re.MULTILINE)
+    made = subprocess.run(("bash", "-c", line), env={"G": str(HERE), "PATH": "/usr/bin:/bin"}, capture_output=True)
+    (tmp_path / "prometheus.yml").write_bytes(made.stdout)
+    shutil.copy(HERE / "alerts.yaml", tmp_path)
+    command = ("promtool", "check", "config", "prometheus.yml")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [job] = YAML(typ="safe").load(tmp_path / "prometheus.yml")["scrape_configs"]
+    hosts = {target.split(":")[0] for one in job["static_configs"] for target in one["targets"]}
+    assert hosts == {"127.0.0.1"}
+
+
+@needs_prometheus
 def test_prometheus_can_read_every_query(tmp_path: Path) -> None:
     asked = [query for query in queries() if query.source == PROMETHEUS.uid]
     rules = [
