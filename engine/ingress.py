@@ -123,7 +123,7 @@ class Ingress:
                 "group.id": "engine-ingress",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 5,
+                "fetch.wait.max.ms": 100,
                 "fetch.error.backoff.ms": 50,
                 "allow.auto.create.topics": False,
                 "error_cb": self._note_error,

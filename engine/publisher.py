@@ -54,9 +54,9 @@ from engine.topics import (
 log = logging.getLogger(__name__)
 
 BOOK_SECONDS: Final = 0.05
-IDLE_SECONDS: Final = 0.002
-BUSY_SECONDS: Final = 0.0003
-"""Between two looks at the journal: when it has long said nothing, and when it has said something just now."""
+IDLE_SECONDS: Final = 0.004
+BUSY_SECONDS: Final = 0.0005
+"""Between two looks at the journal: when it has said nothing for a while, and when it has said something just now."""
 BUSY_FOR_SECONDS: Final = 0.05
 FRAME_COMMANDS: Final = 2000
 """Commands applied before their reports are published: bounds what is held in memory."""

@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 ACTOR: Final = "engine"
 IDLE_MS: Final = 1
 """How long the thread waits for ZeroMQ before it looks at Kafka again."""
+REST_MS: Final = 4
+"""The same when nothing has come for a while."""
+REST_AFTER_SECONDS: Final = 1.0
 KAFKA_SECONDS: Final = 0.0005
 """How often the thread looks at Kafka while ZeroMQ keeps it busy."""
 RETRY_SECONDS: Final = 0.2
@@ -99,6 +102,9 @@ class Server:
         self._batch.follow(self._market_data.follow)
         self._arrivals_due = 0.0
         self._retry = 0.0
+        self._last_seq = sequencer.last_seq
+        self._rest_at = 0.0
+        self._wait_ms = IDLE_MS
         self._snapshot_due = time.monotonic() + snapshot_seconds
         self.stopped = False
 
@@ -115,12 +121,16 @@ class Server:
 
     def step(self) -> None:
         """One round: what has arrived at both doors is sequenced, journaled, applied and answered."""
-        if self._busy_poll or self._poller.poll(IDLE_MS):
+        if self._busy_poll or self._poller.poll(self._wait_ms):
             ENGINE.arrived_ns = time.perf_counter_ns()
             self._door.receive()
             self._batch.flush()
         self._batch.release()
         now = time.monotonic()
+        if self._core.last_seq != self._last_seq:
+            self._last_seq, self._rest_at, self._wait_ms = self._core.last_seq, now + REST_AFTER_SECONDS, IDLE_MS
+        elif now >= self._rest_at:
+            self._wait_ms = REST_MS
         if now >= self._arrivals_due:
             self._arrivals_due = now + KAFKA_SECONDS
             ENGINE.arrived_ns = time.perf_counter_ns()

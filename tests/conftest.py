@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    groups: dict[str, list[pytest.Item]] = {"system": [], "servers": []}
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if {"system", "market"} & set(fixtures):
@@ -36,6 +37,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         used = [name for name in SHARED if name in fixtures]
         together = "system" if "system" in used else "servers" if used else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(together))
+        groups.setdefault(together, []).append(item)
+    # What takes longest comes first: otherwise one process would be left alone with it at the end.
+    slow = [name for name in groups if name in ("system", "servers") or name.startswith("tests/integration/")]
+    items[:] = [item for name in (*slow, *(name for name in groups if name not in slow)) for item in groups[name]]
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
