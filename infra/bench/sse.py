@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 import psutil
@@ -53,11 +53,10 @@ class _Client(asyncio.Protocol):
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(self._request)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
+        self.transport.write(self._request)
         if self._stalled:
-            transport.pause_reading()
+            self.transport.pause_reading()
             self.ready.set_result(None)
 
     def data_received(self, data: bytes) -> None:
