@@ -55,6 +55,7 @@ def run(name: str, account: str, run_name: str, given: dict[str, str], cash: str
                 strategy=name,
                 run=run_name,
                 account=account,
+                dsn=settings.dsn,
                 cash=money,
                 stop=stop,
             )

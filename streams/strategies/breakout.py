@@ -31,6 +31,10 @@ class Breakout(Strategy):
         self.state.highest, self.state.lowest = Highest(length), Lowest(length)
         self.state.ranges = TrueRange(length)
 
+    @property
+    def warm_up(self) -> int:
+        return int(self.parameters.length)
+
     def on_bar(self, bar: Bar) -> None:
         state, wanted = self.state, self.parameters
         high, low = state.high, state.low

@@ -31,6 +31,10 @@ class MovingAverageCross(Strategy):
         self.state.fast = Mean(self.parameters.fast)
         self.state.slow = Mean(self.parameters.slow)
 
+    @property
+    def warm_up(self) -> int:
+        return int(self.parameters.slow)
+
     def on_bar(self, bar: Bar) -> None:
         state, wanted = self.state, self.parameters
         fast, slow = state.fast.update(bar.close), state.slow.update(bar.close)

@@ -52,6 +52,10 @@ class Pairs(Strategy):
         if not wanted.exit < wanted.entry < wanted.stop:
             raise ParameterError("entry: must lie between exit and stop")
 
+    @property
+    def warm_up(self) -> int:
+        return int(self.parameters.length) - 1
+
     def on_bar(self, bar: Bar) -> None:
         state, wanted = self.state, self.parameters
         state.closes[bar.symbol] = bar.close

@@ -12,11 +12,12 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
+import psycopg
 from confluent_kafka import Message
 
 from engine import messages, topics
@@ -27,10 +28,12 @@ from engine.refusal import Refusal
 from streams.consumer import Cursor, LogReader, Partition, Stopped, log_bounds, place, read_to_end
 from streams.lifecycle import Outage
 from streams.outbox import Outbox
+from streams.strategies import history
 from streams.strategies.events import (
     Event,
     OrderUpdate,
     Timer,
+    TradeUpdate,
     book_update,
     order_update,
     trade_update,
@@ -72,6 +75,8 @@ class Started(msgspec.Struct, kw_only=True, frozen=True, tag="started"):
     parameters: dict[str, Any]
     cursor: dict[str, int]
     """Where reading begins, by `topic/partition`."""
+    since_ns: int = 0
+    """Trades before that are no part of the run."""
 
 
 class Recorded(msgspec.Struct, kw_only=True, frozen=True):
@@ -169,9 +174,10 @@ class Runner:
         account: str,
         cash: Decimal,
         stop: threading.Event,
+        dsn: str,
     ) -> None:
-        """`strategy`: the name that `catalog.find` knows it by. Raises `ParameterError` and `RunError`, and what Kafka
-        and the engine raise where they are away."""
+        """`strategy`: the name that `catalog.find` knows it by. `dsn`: where the history is that it warms up on. Raises
+        `ParameterError` and `RunError`, and what Kafka and the engine raise where they are away."""
         self._client = client
         self._run = run
         self._account = account
@@ -182,30 +188,37 @@ class Runner:
         self.session = new_session(kind, parameters, run, account, cash, instruments(bootstrap))
         self._number = 0
         self._saved = 0
+        self._since_ns = 0
         self._refusals: deque[OrderUpdate] = deque()
         self._timer_ns = timer_ns(self.session)
         self._due_ns = time.time_ns() + self._timer_ns
-        self._begin(bootstrap, strategy, parameters, cash)
+        self._begin(bootstrap, dsn, strategy, parameters, cash)
 
     # --------------------------------------------------------------------------------------------------- beginning
 
-    def _begin(self, bootstrap: str, strategy: str, parameters: Any, cash: Decimal) -> None:
+    def _begin(self, bootstrap: str, dsn: str, strategy: str, parameters: Any, cash: Decimal) -> None:
         found = recorded(bootstrap, self._run)
         chosen = msgspec.to_builtins(parameters)
         if found is None:
             ends = {at: high for at, (_, high) in log_bounds(bootstrap, READ).items()}
+            since_ns = self._history_ns(dsn)
+            starts = {} if since_ns is None else history.offsets(bootstrap, ends, since_ns)
             started = Started(
                 strategy=strategy,
                 account=self._account,
                 cash=str(cash),
                 parameters=chosen,
-                cursor=_named(ends),
+                # What a crash keeps from being given now is read after it.
+                cursor=_named({**ends, **starts}),
+                since_ns=since_ns or 0,
             )
+            self._since_ns = started.since_ns
             self._write(0, time.time_ns(), msgspec.to_builtins(started))
             self._outbox.delivered()
-            self._reader.start(ends)
             self._send(self.session.start())
             log.info("run %s of %s begins", self._run, strategy)
+            self._warm_up(bootstrap, starts, ends)
+            self._reader.start(ends)
             return
         asked = (strategy, self._account, str(cash), chosen)
         was = (found.started.strategy, found.started.account, found.started.cash, found.started.parameters)
@@ -214,6 +227,7 @@ class Runner:
                 f"run {self._run} was begun as {was[0]} on account {was[1]} with cash {was[2]} and {was[3]}: "
                 "give the same, or another --run"
             )
+        self._since_ns = found.started.since_ns
         if found.state is not None:
             self.session.restore(found.state.state)
             self._number = self._saved = found.state.number
@@ -224,6 +238,33 @@ class Runner:
             self._send(self.session.deliver(event))
         self._reader.start(found.cursor)
         log.info("run %s goes on after event %d", self._run, self._number)
+
+    def _history_ns(self, dsn: str) -> int | None:
+        """Where the history begins that the strategy warms up on, None where it needs none or there is none."""
+        strategy = self.session.running.strategy
+        if not strategy.warm_up or "bar" not in strategy.takes:
+            return None
+        try:
+            found = history.first_ns(dsn, strategy.symbols, strategy.bar_seconds, strategy.warm_up, time.time_ns())
+        except psycopg.Error as error:
+            log.warning("no history to warm up on (%s): bars to come will do", str(error).strip().splitlines()[0])
+            return None
+        if found is None:
+            log.info("there is no history to warm up on: bars to come will do")
+        return found
+
+    def _warm_up(self, bootstrap: str, starts: Cursor, ends: Cursor) -> None:
+        """Gives the strategy the trades before its beginning. Its orders are held back, as it is not warm."""
+        found = [
+            (event, message)
+            for message in history.before(bootstrap, starts, ends)
+            if isinstance(event := self._event(message), TradeUpdate) and self.session.wants(event)
+        ]
+        trades = history.in_order(found, self._since_ns)
+        for first in range(0, len(trades), MOST):
+            self._give(list(trades[first : first + MOST]))
+        if trades:
+            log.info("warmed up on %d trades", len(trades))
 
     # ------------------------------------------------------------------------------------------------------- events
 
@@ -241,8 +282,11 @@ class Runner:
         if self._timer_ns and now_ns >= self._due_ns:
             self._due_ns = now_ns + self._timer_ns
             batch.append((Timer(now_ns), None))
-        if not batch:
-            return
+        if batch:
+            self._give(batch)
+
+    def _give(self, batch: Sequence[tuple[Event, Message | None]]) -> None:
+        """Writes events down, and gives them to the strategy."""
         for offset, (event, source) in enumerate(batch, 1):
             fields: dict[str, Any] = msgspec.to_builtins(event)
             if source is not None:
@@ -266,7 +310,9 @@ class Runner:
         if topic == topics.BOOKS.name:
             return book_update(_books.decode(value), LEVELS)
         if topic == topics.TRADES.name:
-            return trade_update(_trades.decode(value))
+            trade = trade_update(_trades.decode(value))
+            # Of the interval before the history's first one, which would be half a bar.
+            return trade if trade.ts_ns >= self._since_ns else None
         report = _reports.decode(value)
         return order_update(report) if report.account == self._account else None
 
