@@ -103,19 +103,76 @@ def test_orders_are_placed_on_the_ladder_and_dragged_there_and_on_the_chart(desk
     desk.assert_clean()
 
 
-def test_lists_are_entered_and_ended_together(desk: Desk):
+@pytest.mark.parametrize(
+    ("kind", "side", "price", "legs", "count"),
+    [
+        ("Bracket", "Buy", "99.90", {"take_profit": "101.00", "stop_loss": "99.00"}, 3),
+        ("OCO", "Sell", None, {"take_profit": "101.00", "stop_loss": "99.00"}, 2),
+        ("OTO", "Buy", "99.90", {"then_price": "101.00"}, 2),
+    ],
+)
+def test_lists_are_entered_and_ended_together(
+    desk: Desk, kind: str, side: str, price: str | None, legs: dict[str, str], count: int
+):
     desk.select(QUIET)
-    desk.ticket.locator(".kinds label", has_text="Bracket").click()
-    desk.write(side="Buy", quantity="4", price="99.90")
-    desk.ticket.locator('input[name="take_profit"]').fill("101.00")
-    desk.ticket.locator('input[name="stop_loss"]').fill("99.00")
+    desk.ticket.locator(".kinds label", has_text=kind).click()
+    desk.ticket.locator(".sides label", has_text=side).click()
+    desk.ticket.locator('input[name="quantity"]').fill("4")
+    if price is not None:
+        desk.ticket.locator('input[name="limit_price"]').fill(price)
+    for field, text in legs.items():
+        desk.ticket.locator(f'input[name="{field}"]').fill(text)
     desk.send()
     desk.yes()
-    expect(desk.outcome).to_contain_text("Bracket entered")
-    expect(desk.rows).to_have_count(3)
+    expect(desk.outcome).to_contain_text(f"{kind} entered")
+    expect(desk.rows).to_have_count(count)
+    for text in legs.values():
+        expect(desk.orders).to_contain_text(text)
     desk.orders.get_by_role("button", name="Cancel all").click()
     desk.yes()
     expect(desk.rows).to_have_count(0)
+    desk.assert_clean()
+
+
+def test_an_order_until_a_time(desk: Desk):
+    desk.select(QUIET)
+    desk.write(side="Buy", quantity="2", price="99.90")
+    desk.ticket.locator('select[name="time_in_force"]').select_option("gtd")
+    until = desk.ticket.locator('input[name="expires_ns"]')
+    desk.send()
+    expect(until).to_have_attribute("aria-invalid", "true")
+    expect(desk.ticket.get_by_role("alert")).to_have_text("Choose a date and a time")
+    until.fill("2001-02-03T04:05")
+    desk.send()
+    desk.yes()
+    expect(until).to_have_attribute("aria-invalid", "true")
+    expect(desk.rows).to_have_count(0)
+    until.fill("2101-02-03T04:05")
+    desk.send()
+    desk.yes()
+    expect(desk.outcome).to_contain_text("new")
+    expect(desk.rows.get_by_role("cell", name="gtd", exact=True)).to_be_visible()
+    desk.rows.get_by_role("button", name=re.compile("^Cancel")).click()
+    expect(desk.rows).to_have_count(0)
+
+
+def test_a_position_is_reversed_and_closed(desk: Desk):
+    desk.select(BUSY)
+    row = desk.panel("positions").locator(f'tr[data-key="{BUSY}"]')
+    if desk.position(BUSY):
+        row.get_by_role("button", name=f"Close {BUSY}").click()
+        desk.yes()
+        expect(row).to_have_count(0)
+    desk.enter(side="Buy", quantity="3")
+    expect(desk.holding(BUSY)).to_have_text("3")
+    row.get_by_role("button", name=f"Reverse {BUSY}").click()
+    expect(desk.page.get_by_role("dialog")).to_contain_text(f"Reverse {BUSY}: sell 6 at the market")
+    desk.yes()
+    expect(desk.holding(BUSY)).to_have_text("−3")
+    row.get_by_role("button", name=f"Close {BUSY}").click()
+    expect(desk.page.get_by_role("dialog")).to_contain_text(f"Close {BUSY}: buy 3 at the market")
+    desk.yes()
+    expect(row).to_have_count(0)
     desk.assert_clean()
 
 
