@@ -13,10 +13,10 @@ Stamps = NDArray[np.int64]
 SECOND_NS: Final = 10**9
 DAY_S: Final = 86_400
 YEAR_S: Final = 365 * DAY_S
-SHORT_STEPS: Final = (3600, 60, 1)
-"""Of an hour, a minute, a second: for what is too short for days."""
+SHORT_STEPS: Final = (3600, 60)
+"""Of an hour and a minute: for what is too short for days."""
 LEAST: Final = 10
-"""Returns that a step must give, or a shorter one is taken."""
+"""Returns that a step must give, or a shorter one is taken; of fewer no ratio is told."""
 TRADING_DAYS: Final = 252
 DENSE: Final = 200
 """Days a year from which on bars are taken to be daily ones, and not weekly or monthly."""
@@ -71,7 +71,7 @@ def returns_of(growth: Floats) -> Floats:
 
 
 def sampled(of: Curve) -> Sampled:
-    """Days where there are enough of them, else the longest of hours, minutes and seconds that gives enough returns.
+    """Days where there are enough of them, else hours where they give enough returns, else minutes.
 
     Days are those (UTC) on which there is any equity, 252 of them in a year, where none is a Saturday or Sunday (fewer
     where there are fewer than 200 a year, as with weekly bars). Else, and for shorter steps, time goes on around the

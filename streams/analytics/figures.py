@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from streams.analytics import activity, execution, returns, round_trips
 from streams.analytics.attribution import Share, attribution, defined
-from streams.analytics.curve import SECOND_NS, YEAR_S, Curve, curve, sampled
+from streams.analytics.curve import LEAST, SECOND_NS, YEAR_S, Curve, curve, sampled
 from streams.analytics.deflated_sharpe import probabilistic_sharpe
 from streams.analytics.drawdown import drawdowns
 from streams.analytics.execution import Markout, Prices
@@ -36,6 +36,7 @@ class EquityFigures(Struct, kw_only=True, frozen=True):
     cagr: float | None
     """Growth of a year. None of less than four weeks."""
     volatility: float | None
+    """This and the ratios are not told of fewer than ten returns."""
     sharpe: float | None
     sharpe_probability: float | None
     """That the true Sharpe ratio is above 0 (Bailey and López de Prado)."""
@@ -142,6 +143,7 @@ def performance(equity: pl.DataFrame, starting: float) -> EquityFigures:
     depth = deepest.depth if deepest else 0.0
     ratio, skewness, kurtosis = returns.sharpe(rates, 1), returns.skewness(rates), returns.kurtosis(rates)
     held = activity.exposure(gross, values)
+    told = rates if len(rates) >= LEAST else rates[:0]
     return EquityFigures(
         start_ns=int(ts_ns[0]) if len(ts_ns) else None,
         end_ns=end_ns if len(ts_ns) else None,
@@ -151,10 +153,10 @@ def performance(equity: pl.DataFrame, starting: float) -> EquityFigures:
         net_profit=final - starting - deposits,
         total_return=float(of.growth[-1] - 1) if len(of.growth) else None,
         cagr=defined(growth),
-        volatility=defined(returns.volatility(rates, per_year)),
-        sharpe=defined(returns.sharpe(rates, per_year)),
-        sharpe_probability=defined(probabilistic_sharpe(ratio, 0.0, len(rates), skewness, kurtosis)),
-        sortino=defined(returns.sortino(rates, per_year)),
+        volatility=defined(returns.volatility(told, per_year)),
+        sharpe=defined(returns.sharpe(told, per_year)),
+        sharpe_probability=defined(probabilistic_sharpe(ratio, 0.0, len(told), skewness, kurtosis)),
+        sortino=defined(returns.sortino(told, per_year)),
         calmar=defined(returns.calmar(growth, depth)),
         max_drawdown=depth if len(of.growth) else None,
         max_drawdown_s=deepest.length_ns(end_ns) / SECOND_NS if deepest else None,

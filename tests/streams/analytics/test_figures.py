@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from streams.analytics import activity, execution, round_trips
 from streams.analytics.attribution import attribution
 from streams.analytics.execution import Prices, horizons, markouts, slippage
-from streams.analytics.figures import Figures, performance, together
+from streams.analytics.figures import EquityFigures, Figures, performance, together
 from streams.analytics.wording import basis_points, duration, number, percent, signed_percent
 from streams.backtest import report
 from streams.backtest.accounting import MONEY, Accounts, BookedFill, Marks
@@ -106,6 +106,18 @@ def test_of_nothing_there_is_nothing_to_tell() -> None:
     nothing = Result(frame([], EQUITY), frame([], ORDERS), frame([], FILLS), frame([], TRADES), booked([]).marks, 100.0)
     assert (nothing.figures.hit_rate, nothing.figures.fills, nothing.figures.by_symbol) == (None, 0, [])
     assert "Sharpe –" in report.text(nothing)
+
+
+def test_few_returns_have_no_ratio() -> None:
+    def minutes(count: int) -> EquityFigures:
+        rows = [(k * 60 * 10**9, "a", 100.0 + k % 3, *[0.0] * 7) for k in range(count + 1)]
+        return performance(pl.DataFrame(rows, schema=EQUITY, orient="row"), 100.0)
+
+    few, enough = minutes(9), minutes(10)
+    assert (few.returns, few.sharpe, few.volatility, few.sortino, few.sharpe_probability) == (9, None, None, None, None)
+    assert few.max_drawdown == pytest.approx(2 / 102)
+    assert (enough.returns, enough.step_s) == (10, 60)
+    assert enough.sharpe is not None
 
 
 def test_accounts_count_together() -> None:

@@ -137,8 +137,8 @@ def test_returns_end_where_everything_was_lost() -> None:
         (np.arange(60) * 7 * 86_400, 7 * 86_400, 365 / 7, 59),  # weekly
         (np.arange(30) * 3600.0, 3600, 365 * 24, 29),
         (np.arange(0, 1800, 7.0), 60, 365 * 24 * 60, 30),
-        (np.arange(0, 9, 0.5), 1, 365 * 86_400, 9),
-        (np.array([5.0]), 1, 365 * 86_400, 0),
+        (np.arange(0, 9, 0.5), 60, 365 * 24 * 60, 1),
+        (np.array([5.0]), 60, 365 * 24 * 60, 0),
     ],
 )
 def test_periods_follow_the_data(seconds: Any, step_s: float, per_year: float, count: int) -> None:
