@@ -187,6 +187,10 @@ class Producer:
             sent.on_delivery(None, Message(sent.place, -1, sent.record))
         return heard
 
+    def __len__(self) -> int:
+        """Records that were not acknowledged yet."""
+        return len(self._queue) + len(self._unacknowledged)
+
     def flush(self, timeout: float) -> int:
         self.poll(timeout)
         return len(self._queue)
