@@ -27,12 +27,14 @@ footer { margin-top: 22px; font-size: 12px; }
   background: var(--line); border: 1px solid var(--line); border-radius: 11px; margin-bottom: 14px; }
 .tile { background: var(--card); padding: 13px 15px 12px; }
 .tile span { display: block; color: var(--soft); font-size: 12px; }
-.tile b { display: block; font-size: 21px; font-weight: 620; letter-spacing: -.015em; line-height: 1.35; }
+.tile b { display: block; font-size: 21px; font-weight: 620; letter-spacing: -.015em; line-height: 1.35;
+  white-space: nowrap; }
 .cards { display: grid; grid-auto-flow: dense; grid-template-columns: repeat(12, minmax(0, 1fr)); gap: 14px; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 11px; padding: 15px 17px 13px;
   grid-column: span 6; min-width: 0; overflow-x: auto; }
 .wide { grid-column: 1 / -1; } .third { grid-column: span 4; }
 @media (max-width: 880px) { .card, .third { grid-column: 1 / -1; } main { padding: 20px 12px 40px; } }
+@media (max-width: 620px) { svg { min-width: 420px; } .wide svg { min-width: 640px; } .tile b { font-size: 17px; } }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
 svg + svg { margin-top: 4px; }
 .grid { stroke: var(--grid); stroke-width: 1; } .zero { stroke: var(--soft); stroke-width: 1; opacity: .55; }
