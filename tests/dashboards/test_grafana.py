@@ -136,7 +136,9 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system in which the simulated market trades, a client streams, and one order was refused."""
     with running_system(tmp_path_factory.mktemp("market") / "var", market="simulated", market_rate=80.0) as system:
         with Client(system.settings.zeromq, system.token(role="service")) as client:
-            refused = NewOrder(account="demo", symbol="AAPL", side="sell", quantity=Decimal(1), reduce_only=True)
+            # Refused by the engine, and so reported: what cannot be read never gets a number.
+            sale = {"side": "sell", "quantity": Decimal(1), "order_type": "market", "time_in_force": "ioc"}
+            refused = NewOrder(account="demo", symbol="AAPL", reduce_only=True, **sale)
             assert client.submit([refused])[0].outcome == "rejected"
         stop = threading.Event()
 
@@ -206,6 +208,7 @@ def test_every_query_of_every_panel_returns_values(market: System, prometheus: s
     with psycopg.connect(market.settings.dsn, autocommit=True) as connection:
         while waiting and time.monotonic() < deadline:
             empty = []
+            assert httpx.get(f"{market.url}/healthz", timeout=20).status_code == 200  # so that there are requests
             for query in waiting:
                 if query.source == PROMETHEUS.uid:
                     values = ask(prometheus, query.text.replace("$__rate_interval", "20s"))
