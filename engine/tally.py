@@ -42,6 +42,10 @@ COUNTED: Final = (
     "liquidity",
 )
 
+ORDER_TYPES: Final = {int(one): one.wire for one in OrderType}
+NO_TYPE: Final = "none"
+"""Of orders refused for a type that there is not: a binary record may hold any number."""
+
 Groups = list[tuple[tuple[int, ...], NDArray[np.intp]]]
 
 
@@ -104,8 +108,7 @@ class Tally:
         new = reports[opens]
         for (kind, order_type, reason), rows in grouped(new["exec_type"], new["order_type"], new["reason"]):
             outcome = Outcome.ACCEPTED if kind == ExecType.NEW else Outcome.REJECTED
-            named = OrderType(order_type).wire if order_type else "none"
-            ORDERS.labels(named, outcome.wire, Reason(reason).wire).inc(len(rows))
+            ORDERS.labels(ORDER_TYPES.get(order_type, NO_TYPE), outcome.wire, Reason(reason).wire).inc(len(rows))
 
     def _count_trades(self, fills: NDArray[Any]) -> None:
         for (number, liquidity), rows in grouped(fills["instrument"], fills["liquidity"]):

@@ -115,7 +115,6 @@ class Launcher:
         self._start_services("gateway")
         self._bootstrap()
         self._start_market()
-        self._enter("healthy")
 
     def announce(self) -> None:
         settings = self.settings
@@ -127,6 +126,7 @@ class Launcher:
             password = settings.demo_password if known else "as HFT_DEMO_PASSWORD says"
             self._progress.line(f"log in as demo, password {password}")
         self._progress.line("hft status, hft logs and hft down work beside it")
+        self._enter("healthy")  # after all is said: who waits for it in front of the log then leaves
 
     def watch(self) -> None:
         """Keeps it up until told to stop: raises `Stopped`."""

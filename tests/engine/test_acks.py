@@ -42,6 +42,7 @@ def test_a_service_starts_with_what_the_setting_says(
     monkeypatch.setitem(sys.modules, "a_service", module)
     service = services.Service("a_service", services.STAGE_STREAMS, lambda settings, where: {})
     monkeypatch.setattr(services, "SERVICES", {"a-service": service})
+    monkeypatch.setattr(services.metrics, "serve", lambda *_: None)  # a process tells its metrics once
     services.run("a-service", settings_for(tmp_path, {"acks": choice}), lambda: None)
     assert seen == [choice]
 

@@ -35,7 +35,7 @@ def test_reports_are_counted_as_one_by_one() -> None:
     random = np.random.default_rng(7)
     reports = np.zeros(5_000, REPORT)
     reports["exec_type"] = random.choice([1, 2, 3, 5], len(reports))
-    reports["order_type"] = random.choice([0, 1, 2, 5], len(reports))
+    reports["order_type"] = random.choice([0, 1, 2, 5, 6, 255], len(reports))
     reports["reason"] = random.choice([0, 1, 2], len(reports))
     reports["order_status"] = random.choice([int(OrderStatus.REJECTED), int(OrderStatus.NEW)], len(reports))
     reports["order_id"] = random.choice([0, 17], len(reports))
@@ -52,7 +52,8 @@ def test_reports_are_counted_as_one_by_one() -> None:
         kind, symbol = ExecType(int(report["exec_type"])), SYMBOLS[int(report["instrument"]) - 1]
         refused = kind is ExecType.REJECTED and report["order_status"] == int(OrderStatus.REJECTED)
         if report["order_id"] and (kind is ExecType.NEW or refused):
-            named = OrderType(int(report["order_type"])).wire if report["order_type"] else "none"
+            known = 1 <= report["order_type"] <= max(OrderType)
+            named = OrderType(int(report["order_type"])).wire if known else "none"
             outcome = "rejected" if refused else "accepted"
             orders[named, outcome, Reason(int(report["reason"])).wire] += 1
         if kind is ExecType.TRADE:

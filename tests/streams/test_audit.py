@@ -532,5 +532,6 @@ def test_the_audit_imports_neither_the_ledger_nor_the_agents() -> None:
         "streams.consumer",
         "streams.engine_positions",
         "streams.lifecycle",
+        "streams.metrics",
         "streams.recomputation",
     ]
