@@ -192,6 +192,11 @@ class Producer:
         return len(self._queue) + len(self._unacknowledged)
 
     def flush(self, timeout: float) -> int:
+        """Who waits for Kafka has it back, since nobody else moves in the meantime, or is ended while it waits."""
+        if self._broker.away:
+            if self._broker.faults.chance.random() < 0.3:
+                raise Crash
+            self._broker.away = False
         self.poll(timeout)
         return len(self._queue)
 
