@@ -24,6 +24,8 @@ from streams.engine_positions import COMPARED, numbers
 from streams.recomputation import Account, Action, Fills, Impossible, Replay, Steps, money, whole
 
 SHOWN: Final = 20
+AGAIN_S: Final = 5.0
+"""How long differences in a market that pauses are looked at again."""
 IN_FLIGHT_NS: Final = 10_000_000_000
 """In a market that moves, what the newest record is older than by less than this may still be on its way."""
 QUIET_S: Final = 1.5
@@ -95,14 +97,20 @@ def from_topics(
     settle_s: float = 0.0,
     ask_engine: Callable[[], Positions] | None = None,
 ) -> AuditResult:
-    """Audits all that the topics hold now; with `settle_s`, once nothing has been written for a moment. Where the
-    market still moves after so many seconds, what is younger than `IN_FLIGHT_NS` need not be in the last records yet.
-    `mark` is what positions are valued at now. `ask_engine` gives the engine's own positions, which the published ones
-    must be. Raises `KafkaException` where Kafka fails, and what `ask_engine` raises."""
+    """Audits all that the topics hold now; with `settle_s`, once nothing has been written for a moment, and where that
+    finds differences again for `AGAIN_S`. Where the market still moves after `settle_s` seconds, what is younger than
+    `IN_FLIGHT_NS` need not be in the last records yet. `mark` is what positions are valued at now. `ask_engine` gives
+    the engine's own positions, which the published ones must be. Raises `KafkaException` where Kafka fails, and what
+    `ask_engine` raises."""
     started = time.monotonic()
     engine = None if ask_engine is None else ask_engine()  # first, so that the topics have time to get there
     moving = settle_s > 0 and not settle(bootstrap, settle_s)
     result = Audit(KafkaLog(bootstrap), moving=moving, engine=engine, mark=mark).run()
+    limit = time.monotonic() + min(AGAIN_S, settle_s)
+    # A pause of the market is no proof that the agents have come to its end: what is missing may be on its way.
+    while not result.ok and not moving and time.monotonic() < limit:
+        moving = not settle(bootstrap, settle_s)
+        result = Audit(KafkaLog(bootstrap), moving=moving, engine=engine, mark=mark).run()
     result.seconds = time.monotonic() - started
     return result
 
