@@ -28,8 +28,9 @@ from gateway.problems import Problem, rejected
 from gateway.requests import seen_of
 from gateway.writes import Write, Writes, as_written
 
-SETTLE_S: Final = 1.0
-"""How long a cancel-all waits to read its own effect back."""
+SETTLE_S: Final = 3.0
+"""How long a cancel-all, a kill switch or a limit waits to read its effect back: longer than the publisher takes for
+its first records after a start."""
 MOST_RESULTS: Final = 1_000
 """Orders of which a cancel-all tells each one's own result; further ones are canceled, and counted."""
 REJECTED: Final = Outcome.REJECTED.wire

@@ -235,10 +235,10 @@ def test_cancel_all(trader: httpx.Client, account: str, symbol: str) -> None:
     assert [(result["status"], result["order_status"], result["reason"]) for result in results] == [
         (200, "canceled", None)
     ] * len(results)
-    eventually(lambda: working(trader) == [sell])
+    assert working(trader) == [sell]
     assert trader.delete("/api/orders", params={"symbol": "AAPL"}).json()["affected"] == 0
     assert trader.delete("/api/orders").json()["affected"] == 1
-    eventually(lambda: working(trader) == [])
+    assert working(trader) == []
 
 
 @pytest.mark.parametrize(
