@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -104,7 +105,7 @@ class Flow:
         )
 
 
-class Sender(threading.Thread):
+class Sender(threading.Thread, ABC):
     """Sends until it is told to stop."""
 
     def __init__(self, name: str, seed: int, taken: Taken) -> None:
@@ -126,11 +127,11 @@ class Sender(threading.Thread):
         finally:
             self._close()
 
-    def _send(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _send(self) -> None: ...
 
-    def _close(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _close(self) -> None: ...
 
 
 class ZeroMqSender(Sender):

@@ -6,14 +6,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
+import psycopg
 from confluent_kafka import KafkaException
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
 
 from engine import topics
-from infra import kafka
+from infra import kafka, migrations
 from streams.consumer import log_bounds, read_to_end
 
 LIMIT_S = 90.0
@@ -29,6 +33,18 @@ def wait_for(condition: Callable[[], Any], what: str, limit_s: float = LIMIT_S) 
             return value
         assert time.monotonic() < limit, f"waited {limit_s:.0f} s for {what}"
         time.sleep(0.05)
+
+
+@contextmanager
+def fresh_database(postgres_dsn: str, name: str) -> Iterator[str]:
+    """DSN of a database with our schema and nothing in it, which is gone at the end."""
+    with psycopg.connect(postgres_dsn, autocommit=True) as server:
+        server.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+        server.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        own = make_conninfo(postgres_dsn, dbname=name)
+        migrations.migrate(own)
+        yield own
+        server.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
 
 def fresh_topics(bootstrap: str) -> None:

@@ -9,12 +9,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
-from infra import migrations
 from streams.backtest.bar_data import DataError
 from streams.reports.live import Change, by_strategy, read, round_trips
 from streams.reports.tear_sheet import page
+from tests.streams import servers
 
 SECOND = 10**9
 START = 1_780_000_000 * SECOND
@@ -67,14 +66,8 @@ def test_what_carries_no_tag_is_the_rest() -> None:
 
 @pytest.fixture
 def dsn(postgres_dsn: str) -> Iterator[str]:
-    with psycopg.connect(postgres_dsn, autocommit=True) as server:
-        server.execute("DROP DATABASE IF EXISTS report_test WITH (FORCE)")
-        server.execute("CREATE DATABASE report_test")
-    own = make_conninfo(postgres_dsn, dbname="report_test")
-    migrations.migrate(own)
-    yield own
-    with psycopg.connect(postgres_dsn, autocommit=True) as server:
-        server.execute("DROP DATABASE report_test WITH (FORCE)")
+    with servers.fresh_database(postgres_dsn, "report_test") as own:
+        yield own
 
 
 def insert(connection: psycopg.Connection, table: str, **values: Any) -> None:

@@ -14,12 +14,10 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 from msgspec import field
-from psycopg.conninfo import make_conninfo
 
 from engine import messages, topics
 from engine.client import Client
 from engine.messages import DefineAccount, as_json
-from infra import migrations
 from streams.backtest.topics import records
 from streams.strategies.events import Bar
 from streams.strategies.runner import Runner
@@ -59,14 +57,8 @@ def bootstrap(kafka: str) -> str:
 
 @pytest.fixture
 def dsn(postgres_dsn: str) -> Iterator[str]:
-    with psycopg.connect(postgres_dsn, autocommit=True) as server:
-        server.execute("DROP DATABASE IF EXISTS warm_test WITH (FORCE)")
-        server.execute("CREATE DATABASE warm_test")
-    own = make_conninfo(postgres_dsn, dbname="warm_test")
-    migrations.migrate(own)
-    yield own
-    with psycopg.connect(postgres_dsn, autocommit=True) as server:
-        server.execute("DROP DATABASE warm_test WITH (FORCE)")
+    with servers.fresh_database(postgres_dsn, "warm_test") as own:
+        yield own
 
 
 def trade(seq: int, ts_ns: int, price: int) -> messages.Trade:
