@@ -41,6 +41,10 @@ def forbidden(account: str) -> Problem:
     return Problem(403, Reason.NOT_AUTHORIZED.wire, f"{account[:40]} is not one of your accounts", field="account")
 
 
+def may_not_administer(identity: Identity, what: str) -> Problem:
+    return Problem(403, Reason.NOT_AUTHORIZED.wire, f"the role {identity.role} may not {what}", field="account")
+
+
 def first_account(identity: Identity) -> str:
     """The user's own. Raises `Refusal` where there is none."""
     account = next((name for name in identity.accounts if name != EVERY_ACCOUNT), None)

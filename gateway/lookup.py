@@ -30,6 +30,15 @@ class Lookup:
     def in_memory(self, order_id: str) -> Order | None:
         return self._writes.newest(order_id, self._hub.state.orders.get(order_id))
 
+    def all_in_memory(self, accounts: frozenset[str] | None) -> list[Order]:
+        """Every order in memory of these accounts (None: of all), also those that only a reply has told of so far."""
+        orders = {order.order_id: order for order in self._hub.state.orders_of(accounts)}
+        for order_id in self._writes.unread(accounts):
+            order = self._writes.newest(order_id, orders.get(order_id))
+            if order is not None:
+                orders[order_id] = order
+        return list(orders.values())
+
     async def order(self, order_id: str) -> Order | None:
         """Raises `Problem` 503 where neither Redis nor memory has it and Postgres is away."""
         order = self.in_memory(order_id)

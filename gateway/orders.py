@@ -17,7 +17,7 @@ from engine.messages import Cancel, CancelAll, Name, NewOrder, Order, OrderComma
 from engine.refusal import Refusal
 from engine.sessions import NOT_YOUR_TIME
 from engine.tokens import EVERY_ACCOUNT, Identity
-from engine.words import OrderStatus, Outcome, Reason, Source
+from engine.words import WORKING_WORDS, OrderStatus, Outcome, Reason, Source
 from gateway import auth, bodies, browser
 from gateway.auth import Authenticator
 from gateway.exchange import Exchange
@@ -81,6 +81,8 @@ class BulkCancel(msgspec.Struct, kw_only=True, frozen=True):
     affected: int
     """Orders that were canceled; more than `orders` tells where some came in at that very moment."""
     seq: int
+    shown: bool
+    """Whether whoever reads now reads them as canceled; false where Kafka, from which it is read, is slow to tell."""
     orders: list[CancelResult]
 
 
@@ -183,12 +185,11 @@ class Orders:
             raise refusal_of(rest, account, last)
         for command, reply in zip(commands, replies, strict=True):
             self._remember(command, account, reply, Source.REST)
-        if last.affected:
-            await self.settled([account], last.seq, rest.symbol, rest.side)
+        shown = not last.affected or await self.settled(frozenset({account}), last.seq, rest.symbol, rest.side)
         seen_of(request.scope).seq = last.seq
         results = [canceled(order, reply) for order, reply in zip(known, replies, strict=True)]
         affected = sum(result.status == 200 for result in results) + (last.affected or 0)
-        answer = BulkCancel(account=account, affected=affected, seq=last.seq, orders=results)
+        answer = BulkCancel(account=account, affected=affected, seq=last.seq, shown=shown, orders=results)
         return browser.reply(browser.encoded(answer), 207)
 
     async def _submit(self, request: Request, identity: Identity, command: OrderCommand) -> OrderReply:
@@ -230,7 +231,7 @@ class Orders:
             raise refusal_of(command, account, reply)
         self._remember(command, account, reply, source)
         if isinstance(command, CancelAll) and reply.affected:
-            await self.settled([account], reply.seq, command.symbol, command.side)
+            await self.settled(frozenset({account}), reply.seq, command.symbol, command.side)
         if reply.client_order_id is None and reply.order_id is not None:
             order = self._lookup.in_memory(reply.order_id)
             reply = reply if order is None else replace(reply, client_order_id=order.client_order_id)
@@ -261,21 +262,26 @@ class Orders:
         self._writes.remember(Write(reply, account, time.time_ns(), new, texts, source, list_id))
 
     async def settled(
-        self, accounts: list[str] | None, seq: int, symbol: str | None = None, side: str | None = None
-    ) -> None:
-        """Until what command `seq` canceled of these accounts (None: of all) shows as canceled here, for a moment at
-        most: its reply names no orders that could be remembered."""
+        self, accounts: frozenset[str] | None, seq: int, symbol: str | None = None, side: str | None = None
+    ) -> bool:
+        """Whether what command `seq` canceled of these accounts (None: of all) shows as canceled here, after a moment
+        at most: its reply names no orders that could be remembered."""
         end = time.monotonic() + SETTLE_S
-        while self._hub.live and time.monotonic() < end:
+        while self._hub.live:
             if not any(
-                order.last_seq < seq
+                order.status in WORKING_WORDS
+                and order.last_seq < seq
                 and int(order.order_id) < seq
                 and (symbol is None or order.symbol == symbol)
                 and (side is None or order.side == side)
-                for order in self._hub.state.working(accounts)
+                for order in self._lookup.all_in_memory(accounts)
             ):
-                return
-            await self._hub.change(end - time.monotonic())
+                return True
+            left = end - time.monotonic()
+            if left <= 0:
+                break
+            await self._hub.change(left)
+        return False
 
 
 def canceled(order: Order, reply: Reply) -> CancelResult:

@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engine.messages import Fill, Order
+from engine.messages import Fill
 from engine.refusal import Refusal
 from engine.tokens import Identity
 from engine.words import WORKING_WORDS, OrderStatus, OrderType, Reason, Side
@@ -74,7 +74,7 @@ class Queries:
         statuses = _statuses(values.get("status"))
         beyond = paging.cursor_place(values.get("cursor"))
         await self._read_back(chosen.accounts)
-        memory = self._orders_in_memory(chosen.accounts)
+        memory = self._lookup.all_in_memory(chosen.accounts)
         try:
             stored = await self._history.orders(chosen, statuses, beyond, limit)
         except Problem:
@@ -105,14 +105,6 @@ class Queries:
             if not waiting:
                 return
             await hub.change(left)
-
-    def _orders_in_memory(self, accounts: frozenset[str] | None) -> list[Order]:
-        orders = {order.order_id: order for order in self._hub.state.orders_of(accounts)}
-        for order_id in self._writes.unread(accounts):
-            order = self._writes.newest(order_id, orders.get(order_id))
-            if order is not None:
-                orders[order_id] = order
-        return list(orders.values())
 
     async def executions(self, request: Request) -> Response:
         """GET /api/executions?account=&symbol=&side=&strategy=&order_id=&start_ns=&end_ns=&sort=&limit=&cursor="""

@@ -19,8 +19,9 @@ from gateway.auth import Authenticator
 from gateway.exchange import Exchange
 from gateway.hub import Hub
 from gateway.orders import SETTLE_S, Orders
-from gateway.problems import Problem, not_found, rejected
+from gateway.problems import not_found, rejected
 from gateway.requests import seen_of
+from gateway.shapes import Killed
 from gateway.subscription import not_loaded
 
 SHOWN: Final = (
@@ -77,7 +78,7 @@ class Risk:
         identity = self._authenticator.identify(request)
         body = await bodies.read(request, _limits)
         if not identity.may_control_risk:
-            raise may_not_administer(identity, "set limits")
+            raise auth.may_not_administer(identity, "set limits")
         account = body.account or auth.first_account(identity)
         reply = await self._carry_out(identity, Limits(**{**asdict(body), "account": account}), account)
         seen_of(request.scope).seq = reply.seq
@@ -101,15 +102,14 @@ class Risk:
         elif body.account is not None:
             raise Refusal(Reason.INVALID_FIELD, "account", "account and all exclude each other")
         elif not identity.may_control_risk:
-            raise may_not_administer(identity, "switch off every account")
+            raise auth.may_not_administer(identity, "switch off every account")
         kill = Kill(account=account, active=body.active, text=f"by {identity.actor}")
         reply = await self._carry_out(identity, kill, account)
         seen_of(request.scope).seq = reply.seq
         affected = reply.affected or 0
-        if affected:
-            await self._orders.settled(None if account is None else [account], reply.seq)
-        content = {"account": account, "active": body.active, "affected": affected, "seq": reply.seq}
-        return browser.reply(browser.encoded(content))
+        shown = not affected or await self._orders.settled(None if account is None else frozenset({account}), reply.seq)
+        killed = Killed(account=account, active=body.active, affected=affected, seq=reply.seq, shown=shown)
+        return browser.reply(browser.encoded(killed))
 
     async def _carry_out(self, identity: Identity, command: Limits | Kill, account: str | None) -> Reply:
         reply = await self._exchange.administer(command, identity.actor)
@@ -126,7 +126,3 @@ class Risk:
 
 def shown(account: Account) -> dict[str, Any]:
     return {name: getattr(account, name) for name in SHOWN}
-
-
-def may_not_administer(identity: Identity, what: str) -> Problem:
-    return Problem(403, Reason.NOT_AUTHORIZED.wire, f"the role {identity.role} may not {what}", field="account")

@@ -114,6 +114,8 @@ class Killed(Shape, kw_only=True, frozen=True):
     active: bool
     affected: int
     seq: int
+    shown: bool
+    """Whether whoever reads now reads them as canceled; false where Kafka, from which it is read, is slow to tell."""
 
 
 class LoggedOut(Shape, kw_only=True, frozen=True):

@@ -14,7 +14,7 @@ from engine.messages import END, DefineAccount, Deposit, Fees, Name, Reply
 from engine.refusal import Refusal
 from engine.tokens import EVERY_ACCOUNT, Identity
 from engine.words import Outcome, Reason
-from gateway import bodies, browser, passwords
+from gateway import auth, bodies, browser, passwords
 from gateway.auth import Authenticator
 from gateway.directory import User, UserDirectory
 from gateway.exchange import Exchange
@@ -22,7 +22,6 @@ from gateway.keys import refuse_key
 from gateway.passwords import Passwords
 from gateway.problems import Problem, not_found, rejected, unauthorized
 from gateway.requests import seen_of
-from gateway.risk import may_not_administer
 
 ROLES: Final = ("viewer", "trader", "risk", "admin")
 Username = Annotated[str, Meta(min_length=1, max_length=64, pattern=rf"^[A-Za-z0-9._@-]+{END}")]
@@ -105,7 +104,7 @@ class Users:
     def _administrator(self, request: Request) -> Identity:
         identity = self._authenticator.identify(request)
         if not identity.may_administer:
-            raise may_not_administer(identity, "administer users and accounts")
+            raise auth.may_not_administer(identity, "administer users and accounts")
         refuse_key(identity, "administer users and accounts")
         return identity
 
