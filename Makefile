@@ -10,8 +10,8 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 	--custom-compile-command "make lock" --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help up detach down status test test-unit test-integration test-web test-browser test-timescale test-prometheus test-day faults simulate fuzz \
-	fuzz-api lint format docs lock wheel clean
+.PHONY: help up detach down status test test-unit test-integration test-web test-browser test-timescale test-prometheus test-cluster \
+	test-day faults simulate fuzz fuzz-api lint format docs lock wheel clean
 
 # Tests run in so many processes; those that share a server stay in one (tests/conftest.py).
 WORKERS ?= 2
@@ -19,6 +19,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-
 
 # How long the long suites run; CI gives smaller numbers.
 KILLS ?= 20
+BROKER_KILLS ?= 3
 SEEDS ?= 10000
 ORDERS ?= 200000
 COMMANDS ?= 10000000
@@ -41,10 +42,10 @@ status: $(VENV)/.run ## show its processes
 	@$(BIN)/hft status
 
 test: $(VENV)/.dev ## the tests that take minutes aside, every one: unit tests, then those with the real servers
-	@$(PYTEST) -m "not browser and not faults and not day and not long and not prometheus"
+	@$(PYTEST) -m "not browser and not faults and not cluster and not day and not long and not prometheus"
 
 test-unit: $(VENV)/.dev ## the tests that start no system
-	@$(PYTEST) -m "not browser and not faults and not day and not long and not prometheus and not integration"
+	@$(PYTEST) -m "not browser and not faults and not cluster and not day and not long and not prometheus and not integration"
 
 test-integration: $(VENV)/.dev ## the tests that start the whole system
 	@$(PYTEST) -m integration
@@ -66,6 +67,9 @@ test-prometheus: $(VENV)/.dev ## the dashboards' queries on a real Prometheus (a
 
 faults: $(VENV)/.dev ## kill -9 of the real processes under load; KILLS=20, HFT_SEED to repeat a run
 	@KILLS=$(KILLS) $(BIN)/python -m pytest -m faults -s
+
+test-cluster: $(VENV)/.dev ## three brokers and three workers; BROKER_KILLS=3 brokers are killed under load, one after the other
+	@BROKER_KILLS=$(BROKER_KILLS) $(BIN)/python -m pytest -m cluster -s
 
 test-day: $(VENV)/.dev ## a day of ORDERS=200000 with kills, and the same day again from Kafka, bit by bit
 	@ORDERS=$(ORDERS) $(BIN)/python -m pytest -m day -s
