@@ -132,7 +132,7 @@ class Arrivals:
             refusal = Refusal(Reason.NOT_AUTHORIZED, "transact_ns", NOT_YOUR_TIME)
             self._refuse(refused(msgspec.json.decode(as_json(command)), refusal), partition, offset, actor)
             return
-        command = with_ids(command, f"kafka-{partition}-{offset}")
+        command = with_ids(command, lambda: f"kafka-{partition}-{offset}")
         try:
             command = with_symbol(self._core, command, self._batch.flush)
             if self._batch.lost:

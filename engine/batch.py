@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from engine.jit import entry
 from engine.layout import REPLY
 from engine.messages import AdministrativeCommand
+from engine.rows import joined
 from engine.sequencer import Sequencer
 from engine.words import CommandType, Durability, Outcome, Reason, Source
 
@@ -109,7 +110,7 @@ class Batch:
             return
         waiting, self._waiting, self._count = self._waiting, [], 0
         highest, self._highest = self._highest, Durability.JOURNALED
-        records = waiting[0].records if len(waiting) == 1 else np.concatenate([item.records for item in waiting])
+        records = joined([item.records for item in waiting])
         replies, reports = self._submit(records)
         if highest >= Durability.SYNCED:
             self._sequencer.sync()

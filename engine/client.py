@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from engine import answers, frames
 from engine.answers import in_json, in_records, must_log_in, request
+from engine.deadlines import Deadlines
 from engine.directory import Directory, prepare
 from engine.joining import Joining
 from engine.messages import (
@@ -354,6 +355,7 @@ class AsyncClient(_Connection):
         self._context = zmq.asyncio.Context()
         self._socket = _socket(self._context, address)
         self._waiting: dict[bytes, asyncio.Future[bytes]] = {}
+        self._deadlines = Deadlines(self._timeout_s, self._silence)
         self._unsent = 0
         self._reader: asyncio.Task[None] | None = None
         self._login = asyncio.Lock()
@@ -407,10 +409,14 @@ class AsyncClient(_Connection):
         """Raises TimeoutError where there is no connection in time, and then the payload never goes out."""
         if self._unsent >= MOST_UNSENT:
             raise Refusal(Reason.BUSY, "", f"{MOST_UNSENT} requests wait for the engine's connection already")
+        sent = self._socket.send_multipart([number, payload])
+        if sent.done():
+            sent.result()
+            return
         self._unsent += 1
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._socket.send_multipart([number, payload])
+                await sent
         except TimeoutError:
             raise self._no_connection() from None
         except asyncio.CancelledError:
@@ -430,11 +436,8 @@ class AsyncClient(_Connection):
         self._waiting[number] = future
         try:
             await self._send(number, payload)
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    return await future
-            except TimeoutError:
-                raise self._silence() from None
+            self._deadlines.add(future)
+            return await future
         finally:
             self._waiting.pop(number, None)
 
@@ -523,6 +526,7 @@ class AsyncClient(_Connection):
 
     async def close(self) -> None:
         self._joining.close()
+        self._deadlines.close()
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)

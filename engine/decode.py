@@ -4,6 +4,8 @@ field and the rule. Every door (ZeroMQ, Kafka, REST, WebSocket) uses this one.""
 from __future__ import annotations
 
 import struct
+import uuid
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
@@ -96,11 +98,18 @@ def decode(command: OrderCommand, instruments: Instruments, accounts: Accounts) 
     return np.frombuffer(bytearray(row), COMMAND)
 
 
-def with_ids(command: OrderCommand, name: str) -> OrderCommand:
-    """The command with a client_order_id for each new order that has none: `name`, and its leg's number in a list."""
+def random_id() -> str:
+    """A client_order_id that nobody else gives."""
+    return uuid.uuid4().hex
+
+
+def with_ids(command: OrderCommand, new_name: Callable[[], str]) -> OrderCommand:
+    """The command with a client_order_id for each new order that has none: `new_name()`, and its leg's number in a
+    list."""
     if isinstance(command, NewOrder) and command.client_order_id is None:
-        return msgspec.structs.replace(command, client_order_id=name)
+        return msgspec.structs.replace(command, client_order_id=new_name())
     if isinstance(command, OrderList) and any(order.client_order_id is None for order in command.orders):
+        name = new_name()
         orders = [
             msgspec.structs.replace(order, client_order_id=order.client_order_id or f"{name}-{leg}")
             for leg, order in enumerate(command.orders, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -11,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import replies
-from engine.decode import decode, with_ids
+from engine.decode import decode, random_id, with_ids
 from engine.layout import COMMAND
 from engine.messages import DefineInstrument, OrderCommand, OrderList, Reply, Session
 from engine.refusal import Refusal
 from engine.registry import AccountEntry, Accounts, InstrumentEntry, Instruments, max_quantity
+from engine.rows import joined
 from engine.units import Scale
 from engine.words import CostMethod, Reason, SelfTrade, SelfTradeScope, Source
 
@@ -109,7 +109,7 @@ def prepare(
     records: list[NDArray[Any]] = []
     spans: list[tuple[int, int]] = []
     answers: list[Reply | None] = []
-    completed = [with_ids(command, uuid.uuid4().hex) for command in commands]
+    completed = [with_ids(command, random_id) for command in commands]
     for place, command in enumerate(completed):
         try:
             record = decode(command, directory.instruments, directory.accounts)
@@ -121,5 +121,5 @@ def prepare(
         records.append(record)
         spans.append((place, len(record)))
         answers.append(None)
-    joined = np.concatenate(records) if records else np.zeros(0, COMMAND)
-    return Prepared(joined, spans, answers, completed)
+    together = joined(records) if records else np.zeros(0, COMMAND)
+    return Prepared(together, spans, answers, completed)

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
+
+from engine.rows import joined
 
 Group = list[tuple[NDArray[Any], asyncio.Future[NDArray[Any]]]]
 
@@ -40,7 +41,7 @@ class Joining:
 
     async def _answer(self, group: Group) -> None:
         try:
-            received = await self._send(np.concatenate([records for records, _ in group]))
+            received = await self._send(joined([records for records, _ in group]))
         except asyncio.CancelledError:
             for _, answered in group:
                 answered.cancel()

@@ -6,7 +6,6 @@ is given up is done by ZMTP's own heartbeats, in libzmq's thread."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -19,7 +18,7 @@ from engine import frames, replies
 from engine.admission import compile_admission, refused_records
 from engine.batch import Batch
 from engine.core import Core
-from engine.decode import decode, with_ids
+from engine.decode import decode, random_id, with_ids
 from engine.layout import COMMAND, REPLY
 from engine.lookup import with_symbol
 from engine.messages import OrderList, as_json
@@ -197,7 +196,7 @@ class Door:
     def _order(self, session: Session, payload: bytes, answer: Callable[[Any], None]) -> None:
         command = parse(payload)
         check_command(session.identity, command)
-        command = with_ids(with_symbol(self._core, command, self._batch.flush), uuid.uuid4().hex)
+        command = with_ids(with_symbol(self._core, command, self._batch.flush), random_id)
         named = getattr(command, "client_order_id", None)
         try:
             records = decode(command, self._core.instruments, self._core.accounts)

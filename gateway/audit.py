@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 LONGEST_FILE: Final = 8 << 20
 """Bytes after which the file is begun again with what Kafka does not have yet."""
 AGAIN_S: Final = 0.5
+GATHER_S: Final = 0.02
+"""Links wait so long for others: a wake-up of the thread for each would cost requests as much as the link itself."""
 LONGEST_TEXT: Final = 200
 TAIL: Final = 20_000
 """Records of the topic looked through for our last one, before all of them are."""
@@ -169,7 +171,8 @@ class AuditTrail:
                 self._append(fields)
             else:
                 self._early.append(fields)
-        self._added.set()
+        if not self._added.is_set():
+            self._added.set()
 
     def _append(self, fields: dict[str, Any]) -> None:
         number = 1 if self._head is None else self._head.number + 1
@@ -198,6 +201,7 @@ class AuditTrail:
             while not self._stopped.is_set():
                 self._send(outbox)
                 self._added.wait()
+                self._stopped.wait(GATHER_S)
                 self._added.clear()
             self._send(outbox)
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from decimal import Decimal
 from typing import Final
 
@@ -12,7 +11,7 @@ from msgspec.structs import asdict, replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engine.decode import with_ids
+from engine.decode import random_id, with_ids
 from engine.messages import Cancel, CancelAll, Name, NewOrder, Order, OrderCommand, OrderList, Replace, Reply
 from engine.refusal import Refusal
 from engine.sessions import NOT_YOUR_TIME
@@ -221,7 +220,7 @@ class Orders:
         if command.transact_ns:
             raise Refusal(Reason.NOT_AUTHORIZED, "transact_ns", NOT_YOUR_TIME)
         # With an id a repeat is safe, also where the user gave none.
-        command = with_ids(replace(command, account=account), uuid.uuid4().hex)
+        command = with_ids(replace(command, account=account), random_id)
         begun = time.perf_counter()
         reply = await self._exchange.submit(command, identity.actor, source)
         self._waited.add(time.perf_counter() - begun)

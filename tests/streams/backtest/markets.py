@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 
 import numpy as np
 
@@ -43,7 +44,8 @@ class CommandMarket:
         for account in ACCOUNTS:
             yield entry(0, DefineAccount(account=account, deposit=Decimal(10**9)))
         for number, (milliseconds, command) in enumerate(self.commands):
-            rows = np.array(decode(with_ids(command, f"auto-{number}"), core.instruments, core.accounts), COMMAND)
+            named = with_ids(command, partial(str, f"auto-{number}"))
+            rows = np.array(decode(named, core.instruments, core.accounts), COMMAND)
             rows["ts_ns"] = milliseconds * MS
             yield Frame(0, len(rows), rows, None, 1)
 

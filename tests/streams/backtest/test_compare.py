@@ -44,7 +44,7 @@ class Log:
         self._keep(self.publication.administrative(self.core.last_seq, entry))
 
     def send(self, milliseconds: int, command: OrderCommand) -> None:
-        command = with_ids(command, f"auto-{self.core.last_seq}")
+        command = with_ids(command, lambda: f"auto-{self.core.last_seq}")
         rows = np.array(decode(command, self.core.instruments, self.core.accounts), COMMAND)
         rows["seq"] = np.arange(self.core.last_seq + 1, self.core.last_seq + 1 + len(rows))
         rows["ts_ns"] = milliseconds * MS
