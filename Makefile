@@ -10,7 +10,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 	--custom-compile-command "make lock" --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help up detach down status test test-unit test-integration test-web test-browser test-timescale test-prometheus test-cluster \
+.PHONY: help up detach down status test test-unit test-integration test-web test-browser test-timescale test-prometheus test-secure test-cluster \
 	test-day faults simulate fuzz fuzz-api lint format docs lock wheel clean
 
 # Tests run in so many processes; those that share a server stay in one (tests/conftest.py).
@@ -42,10 +42,10 @@ status: $(VENV)/.run ## show its processes
 	@$(BIN)/hft status
 
 test: $(VENV)/.dev ## the tests that take minutes aside, every one: unit tests, then those with the real servers
-	@$(PYTEST) -m "not browser and not faults and not cluster and not day and not long and not prometheus"
+	@$(PYTEST) -m "not browser and not faults and not cluster and not day and not long and not prometheus and not secure"
 
 test-unit: $(VENV)/.dev ## the tests that start no system
-	@$(PYTEST) -m "not browser and not faults and not cluster and not day and not long and not prometheus and not integration"
+	@$(PYTEST) -m "not browser and not faults and not cluster and not day and not long and not prometheus and not secure and not integration"
 
 test-integration: $(VENV)/.dev ## the tests that start the whole system
 	@$(PYTEST) -m integration
@@ -64,6 +64,9 @@ test-timescale: $(VENV)/.dev ## schema, sink and queries on a real TimescaleDB, 
 
 test-prometheus: $(VENV)/.dev ## the dashboards' queries on a real Prometheus (apt-get install prometheus) and Postgres
 	@$(BIN)/python -m pytest tests/dashboards
+
+test-secure: $(VENV)/.dev ## our services on a Kafka with TLS, logins and ACLs, on Postgres and Redis with TLS
+	@$(BIN)/python -m pytest -m secure
 
 faults: $(VENV)/.dev ## kill -9 of the real processes under load; KILLS=20, HFT_SEED to repeat a run
 	@KILLS=$(KILLS) $(BIN)/python -m pytest -m faults -s

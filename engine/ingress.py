@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from engine import kafka
 from engine.messages import OrderCommand, Refused, Unreadable
 from engine.producers import HEADER
 from engine.quiet import LIBRDKAFKA
@@ -119,7 +120,7 @@ class Ingress:
         self._next_offsets = dict(next_offsets)
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap,
+                **kafka.configuration(bootstrap),
                 "group.id": "engine-ingress",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
@@ -141,14 +142,16 @@ class Ingress:
     def _note_error(self, error: KafkaError) -> None:
         if not self._away:
             self._away = True
-            log.warning("Kafka is away, orders of the topic wait: %s", error.str())
+            log.warning("orders of the topic wait, Kafka is away or refuses us: %s", error.str())
 
     def _assign(self) -> None:
         """Finds the topic's partitions, for as long as that takes, and starts reading them."""
         while not self._stopped.is_set():
             try:
                 found = self._consumer.list_topics(ORDERS.name, timeout=FIND_SECONDS).topics[ORDERS.name]
-                if found.error is None and found.partitions:
+                if found.error is not None:
+                    self._note_error(found.error)
+                elif found.partitions:
                     self._partitions = list(found.partitions)
                     self._check_same_log()
                     self._seek()
@@ -156,6 +159,7 @@ class Ingress:
                     log.info("reading %d partitions of %s", len(found.partitions), ORDERS.name)
                     return
             except KafkaException as error:
+                self._consumer.poll(0)  # nothing is assigned: only its callbacks, which may know more
                 self._note_error(error.args[0])
             self._stopped.wait(0.5)
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
-from engine import acks, snapshot
+from engine import acks, kafka, snapshot
 from engine.core import Core
 from engine.deliveries import Deliveries, Pending
 from engine.journal_reader import Reader, command_time, runs
@@ -110,7 +110,7 @@ class Publisher:
         self._tails = Tails(bootstrap)
         self._producer = Producer(
             {
-                "bootstrap.servers": bootstrap,
+                **kafka.configuration(bootstrap),
                 **acks.configuration(),
                 "partitioner": "murmur2_random",
                 "message.timeout.ms": 0,
@@ -337,7 +337,7 @@ class Publisher:
     def _note_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
             if not self.stopped.is_set():
-                self._failed = error.str()
+                self._failed = f"{message.topic()}: {error.str()}"
         elif self._away:
             self._away = False
             log.info("Kafka is back")

@@ -9,6 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from engine import kafka
+from engine.broker_refusal import BrokerRefusal
 from engine.quiet import LIBRDKAFKA
 
 log = logging.getLogger(__name__)
@@ -44,16 +46,18 @@ class Tails:
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
+        self._said = ""
 
     def read(self, topics: list[str]) -> tuple[dict[str, int], dict[tuple[str, int], Tail]] | None:
         """Partitions of each topic, and the tail of each partition that has one; None where Kafka is away."""
+        refusal = BrokerRefusal()
         consumer = Consumer(
             {
-                "bootstrap.servers": self._bootstrap,
+                **kafka.configuration(self._bootstrap),
                 "group.id": "tails",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
-                "error_cb": lambda error: log.debug("%s", error),
+                "error_cb": refusal,
             },
             logger=LIBRDKAFKA,
         )
@@ -63,7 +67,7 @@ class Tails:
             for name in topics:
                 metadata = consumer.list_topics(name, timeout=SECONDS).topics[name]
                 if metadata.error is not None or not metadata.partitions:
-                    log.warning("topic %s is not there yet", name)
+                    log.warning("topic %s is not there yet: %s", name, metadata.error or "it has no partitions")
                     return None
                 counts[name] = len(metadata.partitions)
                 for number in metadata.partitions:
@@ -71,10 +75,16 @@ class Tails:
                     ends[name, number] = consumer.get_watermark_offsets(place, timeout=SECONDS)
             return counts, self._last(consumer, ends)
         except KafkaException as error:
-            log.debug("reading the tails: %s", error)
+            self._note(refusal.instead_of(error, consumer).args[0].str())
             return None
         finally:
             consumer.close()
+
+    def _note(self, cause: str) -> None:
+        """Says once why the topics cannot be read, however often that is tried."""
+        if cause != self._said:
+            self._said = cause
+            log.warning("Kafka cannot be read, the journal waits: %s", cause)
 
     def _last(self, consumer: Consumer, ends: dict[tuple[str, int], tuple[int, int]]) -> dict[tuple[str, int], Tail]:
         """The tail of each partition that has one; `ends` gives its first offset and its next one."""

@@ -10,12 +10,12 @@ from infra import log_lines, notify, services
 from infra.errors import OperatorError
 from infra.folders import folders
 from infra.secrets import jwt_secret
-from infra.settings import Settings
+from infra.settings import ADDRESSES, SECRETS, Settings
 
 
 def secrets_of(settings: Settings) -> list[str]:
     """What no line of a log may hold."""
-    found = [settings.jwt_secret, settings.demo_password, settings.zeromq_key]
+    found = [getattr(settings, name) for name in SECRETS if name not in ADDRESSES]
     with suppress(OperatorError):  # none was made yet
         found.append(jwt_secret(settings.jwt_secret, folders(settings.var).secrets))
     return found

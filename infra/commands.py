@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from infra import kafka_security
 from infra.administration import COMMANDS
 from infra.bench.command import bench
 from infra.commands_backtest import backtest
 from infra.commands_compare import compare
 from infra.commands_corporate import COMMANDS as CORPORATE
+from infra.commands_kafka import kafka_access
 from infra.commands_report import report
 from infra.commands_strategy import strategy
 from infra.commands_users import COMMANDS as USER_COMMANDS
@@ -25,6 +27,7 @@ from infra.settings import load
 @click.version_option(package_name="hft", message="hft %(version)s")
 def hft() -> None:
     """A trading system in which every order, fill and position change is a Kafka record."""
+    kafka_security.choose(load)
 
 
 @hft.command()
@@ -39,10 +42,11 @@ def up(detach: bool) -> None:
         leave(settings, folders(settings.var), sys.stdout)
         return
     from infra import log_lines
+    from infra.child import secrets_of
     from infra.launcher import Launcher
     from infra.progress import for_stream
 
-    log_lines.configure("warning", json=settings.log_format == "json")
+    log_lines.configure("warning", json=settings.log_format == "json", secrets=secrets_of(settings))
     launcher = Launcher(settings, for_stream())
     launcher.install_signals()
     launcher.run()
@@ -163,7 +167,7 @@ def settings(markdown: bool) -> None:
 
 
 for command in (
-    *(audit, backtest, bench, compare, doctor, load_test, replay, report, strategy),
+    *(audit, backtest, bench, compare, doctor, kafka_access, load_test, replay, report, strategy),
     *(*COMMANDS, *CORPORATE, *USER_COMMANDS),
 ):
     hft.add_command(command)

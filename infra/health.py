@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import urlopen
 
+from engine.kafka import security
 from infra import kafka, postgres, redis, tls
 from infra.errors import OperatorError
 from infra.settings import Settings
@@ -29,7 +31,20 @@ def without_password(url: str) -> str:
 
 def require_kafka(bootstrap: str) -> None:
     """Raises `OperatorError` where nobody answers; so do the two below."""
-    _require(kafka.Probe(bootstrap, PROBE_S), f"Kafka at {bootstrap}", "HFT_KAFKA_BOOTSTRAP")
+    probe = kafka.Probe(bootstrap, PROBE_S)
+    _require(
+        probe, f"Kafka at {bootstrap}", "HFT_KAFKA_BOOTSTRAP", refusal=lambda: probe.refusal or _hangs_up(bootstrap)
+    )
+
+
+def _hangs_up(bootstrap: str) -> str:
+    """What is to be said where somebody listens there who does not speak our protocol; all that he does is hang up."""
+    host, _, port = bootstrap.partition(",")[0].rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PROBE_S).close()
+    except (OSError, ValueError):
+        return ""
+    return f"it hangs up on {security()}: HFT_KAFKA_SECURITY_PROTOCOL is to be what that port speaks"
 
 
 def require_postgres(dsn: str) -> None:
@@ -40,7 +55,9 @@ def require_redis(url: str) -> None:
     _require(redis.Probe(url), f"Redis at {without_password(url)}", "HFT_REDIS_URL")
 
 
-def _require(probe: Callable[[], bool], what: str, setting: str) -> None:
+def _require(probe: Callable[[], bool], what: str, setting: str, *, refusal: Callable[[], str] = lambda: "") -> None:
+    """`refusal`: why the server does not take us, where it said so at the last try. One that has just started may not
+    know its users yet."""
     limit = time.monotonic() + PATIENCE_S
     while True:
         try:
@@ -49,6 +66,8 @@ def _require(probe: Callable[[], bool], what: str, setting: str) -> None:
         except ValueError as error:
             raise OperatorError(f"{what}: {error}: set {setting}") from None
         if time.monotonic() > limit:
+            if said := refusal():
+                raise OperatorError(f"{what} refuses us: {said} (docs/security.md)")
             raise OperatorError(f"{what} does not answer: start it, or set {setting} (empty starts our own)")
         time.sleep(0.2)
 

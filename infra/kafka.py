@@ -14,6 +14,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from engine import kafka as clients
+from engine.broker_refusal import BrokerRefusal
 from engine.topics import TOPICS, Topic
 from infra.errors import OperatorError
 from infra.process import Program, run_to_end
@@ -140,13 +142,18 @@ class Probe:
         self.bootstrap = bootstrap
         self._patience_s = patience_s
         self._admin: AdminClient | None = None
+        self._heard = BrokerRefusal()
+        self.refusal = ""
+        """Why the broker does not take us, where it is there and has said so."""
 
     def __call__(self) -> bool:
         if self._admin is None:
-            self._admin = admin_client(self.bootstrap)
+            self._admin = admin_client(self.bootstrap, self._heard)
         try:
             brokers = self._admin.list_topics(timeout=self._patience_s).brokers
-        except KafkaException:
+        except KafkaException as error:
+            cause = self._heard.instead_of(error, self._admin)
+            self.refusal = "" if cause is error else cause.args[0].str()
             return False
         if not brokers:
             return False
@@ -154,15 +161,15 @@ class Probe:
         return True
 
 
-def admin_client(bootstrap: str) -> AdminClient:
-    """An AdminClient that does not print a line for each refused connection."""
+def admin_client(bootstrap: str, heard: BrokerRefusal | None = None) -> AdminClient:
+    """An AdminClient that does not print a line for each refused connection, and tells `heard` of it."""
     return AdminClient(
         {
-            "bootstrap.servers": bootstrap,
+            **clients.configuration(bootstrap),
             "reconnect.backoff.ms": 50,
             "reconnect.backoff.max.ms": 200,
             "log_level": 0,
-            "error_cb": lambda error: None,  # type: ignore[dict-item]  # the stubs know no callbacks
+            "error_cb": heard or BrokerRefusal(),  # type: ignore[dict-item]  # the stubs know no callbacks
         }
     )
 
@@ -194,7 +201,8 @@ def create_topics(
             f"HFT_MIN_INSYNC_REPLICAS is {min_insync_replicas}, but there are {replication_factor} copies "
             "(HFT_REPLICATION_FACTOR): nothing could be written"
         )
-    admin = admin_client(bootstrap)
+    heard = BrokerRefusal()
+    admin = admin_client(bootstrap, heard)
     try:
         existing = admin.list_topics(timeout=limit_s).topics
         missing = [topic for topic in topics if topic.name not in existing]
@@ -216,7 +224,8 @@ def create_topics(
         _wait_for_leaders(admin, {topic.name for topic in topics}, limit_s)
     except KafkaException as error:
         raise OperatorError(
-            f"Kafka at {bootstrap} does not answer ({error.args[0].str()}): set HFT_KAFKA_BOOTSTRAP"
+            f"Kafka at {bootstrap} does not answer ({heard.instead_of(error, admin).args[0].str()}): "
+            "set HFT_KAFKA_BOOTSTRAP"
         ) from None
     for topic in topics:
         if topic.name in existing and not topic.single:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
-from infra import exposure, health, jars, kafka, metrics, node, postgres, redis, services, tls
+from infra import exposure, health, jars, kafka, kafka_security, metrics, node, postgres, redis, services, tls
 from infra.errors import OperatorError
 from infra.folders import Folders, folders
 from infra.migrations import migrate
@@ -150,8 +150,9 @@ class Launcher:
         with self._progress.step("kafka") as step:
             if settings.kafka_bootstrap:
                 health.require_kafka(settings.kafka_bootstrap)
-                self.supervisor.add_external("kafka", settings.kafka_bootstrap)
-                step.done(f"yours, at {settings.kafka_bootstrap}")
+                where = f"{settings.kafka_bootstrap} ({kafka_security.security(settings)})"
+                self.supervisor.add_external("kafka", where)
+                step.done(f"yours, at {where}")
                 return
             class_path = jars.class_path(
                 settings.cache.expanduser(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, get_args, get_origin
 
-from infra.settings import PREFIX, Settings
+from infra.settings import PREFIX, SECRETS, Settings
 
 HEAD: Final = """# Settings
 
@@ -50,6 +50,6 @@ def text(settings: Settings) -> str:
     """Each variable with the value that it has now (secrets masked), and what it is."""
     lines = []
     for row, (name, value) in zip(rows(), settings, strict=True):
-        shown = "***" if value and name in ("jwt_secret", "demo_password", "postgres_dsn", "redis_url") else value
+        shown = "***" if value and name in SECRETS else value
         lines.append(f"{row.variable}={shown}\n    {row.description}\n")
     return "".join(lines)

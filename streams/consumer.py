@@ -14,6 +14,8 @@ from typing import Any, Final, NamedTuple, cast
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from engine import kafka
+from engine.broker_refusal import BrokerRefusal, is_refusal
 from engine.quiet import LIBRDKAFKA
 from streams import metrics
 from streams.lifecycle import Outage
@@ -52,7 +54,7 @@ class Stopped(Exception):
 
 def _configuration(bootstrap: str, name: str) -> dict[str, Any]:
     return {
-        "bootstrap.servers": bootstrap,
+        **kafka.configuration(bootstrap),
         "group.id": name,
         "client.id": name,
         "enable.auto.commit": False,
@@ -189,7 +191,7 @@ class LogReader:
         self._outage.back()
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.code() in (KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE):
+        if error.code() in (KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE) or is_refusal(error):
             self._outage.lost(error.str())
 
 
@@ -198,17 +200,24 @@ def log_bounds(bootstrap: str, topics: Sequence[str]) -> dict[Partition, tuple[i
 
     It has a client of its own, since one that another thread polls makes callers wait without end. Raises
     `KafkaException` where Kafka does not answer or a topic is not there."""
-    consumer = Consumer(_configuration(bootstrap, "log-bounds"), logger=LIBRDKAFKA)
+    refusal = BrokerRefusal()
+    consumer = Consumer({**_configuration(bootstrap, "log-bounds"), "error_cb": refusal}, logger=LIBRDKAFKA)
     try:
         known = consumer.list_topics(timeout=ANSWER_S).topics
         bounds: dict[Partition, tuple[int, int]] = {}
         for topic in topics:
             metadata = known.get(topic)
             if metadata is None or metadata.error is not None or not metadata.partitions:
-                raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, f"there is no topic {topic} yet"))
+                raise KafkaException(
+                    KafkaError(
+                        KafkaError.UNKNOWN_TOPIC_OR_PART, f"there is no topic {topic} yet, or we may not know of it"
+                    )
+                )
             for number in metadata.partitions:
                 bounds[topic, number] = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=ANSWER_S)
         return bounds
+    except KafkaException as error:
+        raise refusal.instead_of(error, consumer) from None
     finally:
         consumer.close()
 
@@ -220,9 +229,11 @@ def read_to_end(
     reached, in batches, in order within a partition. Raises `KafkaException` where Kafka fails."""
     if not starts:
         return
+    refusal = BrokerRefusal()
     consumer = Consumer(
         {
             **_configuration(bootstrap, name),
+            "error_cb": refusal,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 10,
@@ -232,7 +243,10 @@ def read_to_end(
     )
     try:
         # Without this the first fetch comes half a second later.
-        consumer.list_topics(timeout=ANSWER_S)
+        try:
+            consumer.list_topics(timeout=ANSWER_S)
+        except KafkaException as failure:
+            raise refusal.instead_of(failure, consumer) from None
         # Deleted records in front of a start are no error here: the log begins where it begins.
         consumer.assign(
             [

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from engine import acks, messages, topics, words
+from engine import acks, kafka, messages, topics, words
 from engine.quiet import LIBRDKAFKA
 from streams import metrics
 from streams.consumer import ANSWER_S, Cursor, Partition, Place
@@ -33,10 +33,10 @@ class Outbox:
     def __init__(self, bootstrap: str, name: str) -> None:
         self.ends: Cursor = {}
         self.name = name
-        self._failure: KafkaError | None = None
+        self._failure = ""
         self._producer = Producer(
             {
-                "bootstrap.servers": bootstrap,
+                **kafka.configuration(bootstrap),
                 "client.id": name,
                 **acks.configuration(),
                 "partitioner": "murmur2_random",
@@ -124,16 +124,16 @@ class Outbox:
         self._producer.flush(0.1)
 
     def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise Undeliverable(self._failure.str())
+        if self._failure:
+            raise Undeliverable(self._failure)
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            self._failure = error
+            self._failure = f"{message.topic()}: {error.str()}"
             return
         # In order within a partition, since the producer is idempotent.
         self.ends[cast(Partition, (message.topic(), message.partition()))] = cast(int, message.offset()) + 1
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
-            self._failure = error
+            self._failure = error.str()

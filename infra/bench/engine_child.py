@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from infra import log_lines
+from infra import kafka_security, log_lines
 from infra.folders import folders
 from infra.services import SERVICES
 from infra.settings import load
@@ -14,6 +14,7 @@ from infra.settings import load
 
 def main(address: str, ready_file: Path) -> None:
     settings = load()
+    kafka_security.choose(lambda: settings)
     log_lines.configure(settings.log_level)
     service = SERVICES["engine"]
     arguments = service.arguments(settings, folders(settings.var))

@@ -10,6 +10,7 @@ import numpy as np
 from confluent_kafka import Consumer, Producer, TopicPartition
 from numpy.typing import NDArray
 
+from engine import kafka
 from engine.quiet import LIBRDKAFKA
 from infra.bench.published import PATIENCE_S
 from infra.errors import OperatorError
@@ -28,7 +29,7 @@ class Hop:
         """`name_of`: the number of the record's order, None where it is of no interest."""
         self._name_of = name_of
         self._consumer = Consumer(
-            {"bootstrap.servers": bootstrap, "group.id": "hft-bench-hop", "fetch.wait.max.ms": 5},
+            {**kafka.configuration(bootstrap), "group.id": "hft-bench-hop", "fetch.wait.max.ms": 5},
             logger=LIBRDKAFKA,
         )
         numbers = self._consumer.list_topics(topic, timeout=PATIENCE_S).topics[topic].partitions

@@ -8,6 +8,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, TopicPartition
 
+from engine import kafka
 from engine.quiet import LIBRDKAFKA
 from engine.topics import COMMANDS, FILLS, ORDER_EVENTS, TRADES
 from infra.errors import OperatorError
@@ -21,7 +22,7 @@ class Published:
     """Counts the records of topics."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "hft-bench"}, logger=LIBRDKAFKA)
+        self._consumer = Consumer({**kafka.configuration(bootstrap), "group.id": "hft-bench"}, logger=LIBRDKAFKA)
         self._partitions: dict[str, list[int]] = {}
 
     def count(self, topics: Sequence[str]) -> int:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from engine.client import Client
 from engine.tokens import EVERY_ACCOUNT, Identity, issue
+from infra import kafka_security
 from infra.folders import Folders
 from infra.ports import free_ports
 from infra.process import Process, Program
@@ -121,8 +122,11 @@ def sandbox(*, kafka: bool, postgres: bool = False, redis: bool = False, **chang
             gateway_port=ports[5],
             kafka_bootstrap="" if kafka else NO_KAFKA,
             jwt_secret=secrets.token_hex(32),
+            jwt_secret_file="",
+            **kafka_security.NONE,
             **changes,
         )
+        kafka_security.choose(lambda: settings)
         where = Folders(folder)
         for needed in (where.logs, where.run, where.secrets):
             needed.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from confluent_kafka import Producer
 
+from engine import kafka
 from engine.topics import ORDERS
 from infra.errors import OperatorError
 
@@ -24,7 +25,7 @@ FLUSH_S: Final = 120.0
 def producer(bootstrap: str) -> Producer:
     return Producer(
         {
-            "bootstrap.servers": bootstrap,
+            **kafka.configuration(bootstrap),
             "linger.ms": 5,
             "queue.buffering.max.messages": 1_000_000,
             "queue.buffering.max.kbytes": 1_048_576,

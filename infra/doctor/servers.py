@@ -10,6 +10,7 @@ import psycopg
 import redis
 from confluent_kafka import KafkaException
 
+from engine.broker_refusal import BrokerRefusal
 from engine.topics import TOPICS
 from infra.doctor.clock import Reading
 from infra.doctor.finding import Finding, advice, ok, problem
@@ -43,10 +44,16 @@ class Servers:
         return problem(name, f"nobody answers at {where}", "hft waits for it", f"start it, or set {setting}")
 
     def _kafka(self) -> Finding:
+        heard = BrokerRefusal()
+        admin = admin_client(self._bootstrap, heard)
         try:
-            cluster = admin_client(self._bootstrap).list_topics(timeout=PATIENCE_S)
-        except KafkaException:
-            return self._away("Kafka", self._bootstrap, "HFT_KAFKA_BOOTSTRAP")
+            cluster = admin.list_topics(timeout=PATIENCE_S)
+        except KafkaException as error:
+            cause = heard.instead_of(error, admin)
+            if cause is error:
+                return self._away("Kafka", self._bootstrap, "HFT_KAFKA_BOOTSTRAP")
+            found = f"{self._bootstrap} refuses us: {cause.args[0].str()}"
+            return problem("Kafka", found, "hft cannot read or write it", "docs/security.md says what each means")
         missing = [topic.name for topic in TOPICS if topic.name not in cluster.topics]
         found = f"{len(cluster.brokers)} brokers at {self._bootstrap}, {len(TOPICS) - len(missing)} of our topics"
         if not missing:

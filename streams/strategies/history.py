@@ -9,7 +9,7 @@ from typing import Final
 import psycopg
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from engine import topics
+from engine import kafka, topics
 from streams.consumer import Cursor, place, read_to_end
 from streams.strategies.events import TradeUpdate
 
@@ -50,7 +50,7 @@ def offsets(bootstrap: str, ends: Cursor, since_ns: int) -> Cursor:
     """Of the topic `trades`: the first record of each partition that was written then or later, and no offset beyond
     `ends`. Raises `KafkaException`."""
     partitions = [at for at in ends if at[0] == topics.TRADES.name]
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "strategy-history"})
+    consumer = Consumer({**kafka.configuration(bootstrap), "group.id": "strategy-history"})
     try:
         asked = [TopicPartition(*at, since_ns // 1_000_000) for at in partitions]
         answers = consumer.offsets_for_times(asked, timeout=ANSWER_S)
