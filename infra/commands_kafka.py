@@ -13,13 +13,14 @@ from infra.settings import load
 
 @click.command("kafka-access")
 @click.option("--passwords", type=click.Path(path_type=Path, file_okay=False), help="New passwords, a file each there.")
-@click.option("--user", "only", multiple=True, help="This one of our users only; repeat for more.")
-@click.option("--producer", "producers", multiple=True, help="Let this program send orders too; repeat for more.")
+@click.option("--user", "only", multiple=True, help="This one of our users; repeat for more.")
+@click.option("--producer", "producers", multiple=True, help="A program that sends orders; repeat for more.")
 @click.option("--commands", is_flag=True, help="Print the commands of Kafka's own tool instead, and change nothing.")
 def kafka_access(passwords: Path | None, only: tuple[str, ...], producers: tuple[str, ...], commands: bool) -> None:
     """Give our users their rights on your Kafka, and with --passwords new SCRAM-SHA-512 passwords.
 
-    The settings name an administrator's way in. Doing it again changes nothing but the passwords."""
+    All of them, or those that --user and --producer name. The settings name an administrator's way in. Doing it again
+    changes nothing but the passwords."""
     from infra import health, kafka, kafka_access
     from infra.errors import OperatorError
 
@@ -27,7 +28,7 @@ def kafka_access(passwords: Path | None, only: tuple[str, ...], producers: tuple
     for name in only:
         if name not in known:
             raise OperatorError(f"there is no user {name}: there are {', '.join(known)}")
-    users = [known[name] for name in only or known]
+    users = [known[name] for name in only] if only or producers else list(known.values())
     rules = [
         *chain.from_iterable(kafka_access.rules(user) for user in users),
         *chain.from_iterable(kafka_access.producer_rules(name) for name in producers),

@@ -32,9 +32,7 @@ def without_password(url: str) -> str:
 def require_kafka(bootstrap: str) -> None:
     """Raises `OperatorError` where nobody answers; so do the two below."""
     probe = kafka.Probe(bootstrap, PROBE_S)
-    _require(
-        probe, f"Kafka at {bootstrap}", "HFT_KAFKA_BOOTSTRAP", refusal=lambda: probe.refusal or _hangs_up(bootstrap)
-    )
+    _require(probe, f"Kafka at {bootstrap}", "HFT_KAFKA_BOOTSTRAP", lambda: probe.refusal or _hangs_up(bootstrap))
 
 
 def _hangs_up(bootstrap: str) -> str:
@@ -48,14 +46,16 @@ def _hangs_up(bootstrap: str) -> str:
 
 
 def require_postgres(dsn: str) -> None:
-    _require(postgres.Probe(dsn), f"Postgres at {without_password(dsn)}", "HFT_POSTGRES_DSN")
+    probe = postgres.Probe(dsn)
+    _require(probe, f"Postgres at {without_password(dsn)}", "HFT_POSTGRES_DSN", lambda: probe.refusal)
 
 
 def require_redis(url: str) -> None:
-    _require(redis.Probe(url), f"Redis at {without_password(url)}", "HFT_REDIS_URL")
+    probe = redis.Probe(url)
+    _require(probe, f"Redis at {without_password(url)}", "HFT_REDIS_URL", lambda: probe.refusal)
 
 
-def _require(probe: Callable[[], bool], what: str, setting: str, *, refusal: Callable[[], str] = lambda: "") -> None:
+def _require(probe: Callable[[], bool], what: str, setting: str, refusal: Callable[[], str]) -> None:
     """`refusal`: why the server does not take us, where it said so at the last try. One that has just started may not
     know its users yet."""
     limit = time.monotonic() + PATIENCE_S

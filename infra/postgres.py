@@ -24,6 +24,8 @@ DATABASE: Final = "hft"
 UNPRIVILEGED: Final = "nobody"
 """Whom root runs it as: Postgres refuses to be root."""
 PROBE_S: Final = 2
+UNREACHED: Final = ("Connection refused", "timeout expired", "translate host name", "No route", "Is the server running")
+"""Of libpq's words for a server that is not there."""
 
 ACCESS: Final = f"host all {ROLE} 127.0.0.1/32 trust\n"
 CONFIGURATION: Final = {
@@ -121,10 +123,14 @@ class Probe:
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
+        self.refusal = ""
+        """Why it does not take us, where it is there and that was so at the last try."""
 
     def __call__(self) -> bool:
         try:
             psycopg.connect(self.dsn, connect_timeout=PROBE_S).close()
-        except psycopg.OperationalError:
+        except psycopg.OperationalError as error:
+            said = str(error).strip().splitlines()[-1]
+            self.refusal = "" if any(word in said for word in UNREACHED) else said
             return False
         return True

@@ -45,12 +45,16 @@ class Probe:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.refusal = ""
+        """Why it does not take us, where it is there and that was so at the last try."""
 
     def __call__(self) -> bool:
         client = redis.Redis.from_url(self.url, socket_timeout=PROBE_S, socket_connect_timeout=PROBE_S)
         try:
             return bool(client.ping())
-        except redis.RedisError:
+        except redis.RedisError as error:
+            refused = isinstance(error, redis.AuthenticationError | redis.ResponseError) or "SSL" in str(error)
+            self.refusal = str(error) if refused else ""
             return False
         finally:
             client.close()

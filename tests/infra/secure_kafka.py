@@ -17,7 +17,7 @@ from infra.ports import free_ports
 from infra.process import Program, run_to_end
 from tests.system import running
 
-PROPERTIES = Path(__file__).parents[2] / "infra" / "kafka-production.properties"
+PROPERTIES = Path(__file__).parents[2] / "infra" / "production" / "kafka.properties"
 
 
 class Certificates:

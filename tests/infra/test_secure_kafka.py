@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import psycopg
 import pytest
@@ -38,6 +39,7 @@ from streams import consumer
 from streams.consumer import log_bounds, read_to_end
 from streams.outbox import Outbox, Undeliverable
 from tests.infra.secure_kafka import Certificates, SecureKafka, administrator, secure_kafka
+from tests.infra.tls_front import Front, running_front
 from tests.system import OF_THE_MACHINE, running
 
 pytestmark = pytest.mark.secure
@@ -56,30 +58,38 @@ RUN_BY = {"engine": "hft-engine", "publisher": "hft-publisher", "streams": "hft-
 def broker(tmp_path_factory: pytest.TempPathFactory, kafka_jars: list[Path]) -> Iterator[SecureKafka]:
     with secure_kafka(tmp_path_factory.mktemp("secure"), kafka_jars) as found:
         create_topics(found.brokers, 2, 1)
-        done = hft(
-            found,
-            *("kafka-access", "--passwords", str(found.folder / "passwords"), "--producer", DESK),
-            environment={
-                "HFT_KAFKA_BOOTSTRAP": found.brokers,
-                "HFT_KAFKA_SECURITY_PROTOCOL": "SSL",
-                "HFT_KAFKA_CERTIFICATE": str(found.folder / "hft-admin.pem"),
-                "HFT_KAFKA_KEY": str(found.folder / "hft-admin.key"),
-            },
-        )
-        assert done.returncode == 0, done.stderr
-        assert "are set, new passwords in" in done.stdout
+        kafka_access(found)
+        kafka_access(found, "--producer", DESK)
         yield found
 
 
-def hft(broker: SecureKafka, *arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "infra.cli", *arguments],
-        env={**os.environ, "HFT_KAFKA_CA": str(broker.certificates.ca), **environment},
+def kafka_access(broker: SecureKafka, *arguments: str) -> None:
+    """`hft kafka-access` as an administrator calls it."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "infra.cli",
+            "kafka-access",
+            "--passwords",
+            str(broker.folder / "passwords"),
+            *arguments,
+        ],
+        env={
+            **os.environ,
+            "HFT_KAFKA_CA": str(broker.certificates.ca),
+            "HFT_KAFKA_BOOTSTRAP": broker.brokers,
+            "HFT_KAFKA_SECURITY_PROTOCOL": "SSL",
+            "HFT_KAFKA_CERTIFICATE": str(broker.folder / "hft-admin.pem"),
+            "HFT_KAFKA_KEY": str(broker.folder / "hft-admin.key"),
+        },
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
+    assert done.returncode == 0, done.stderr
+    assert "are set, new passwords in" in done.stdout
 
 
 def settings(broker: SecureKafka, user: str, **changes: Any) -> Settings:
@@ -113,6 +123,27 @@ def log_in(broker: SecureKafka) -> Iterator[Callable[..., None]]:
     kafka.choose(lambda: administrator(broker))
 
 
+@pytest.fixture(scope="module")
+def encrypted(broker: SecureKafka, postgres_dsn: str, redis_url: str) -> Iterator[dict[str, str]]:
+    """DSN and URL that name whom to trust, of ports that speak TLS only."""
+    certificate = broker.certificates.issue("stores", "127.0.0.1")
+    key, ca = broker.folder / "stores.key", broker.certificates.ca
+    stores, state = urlsplit(postgres_dsn), urlsplit(redis_url)
+    with ExitStack() as stack:
+
+        def front(target: SplitResult, *, postgres: bool) -> int:
+            assert target.port is not None
+            made = Front(certificate, key, ("127.0.0.1", target.port), postgres=postgres)
+            return stack.enter_context(running_front(made))
+
+        dsn = f"postgresql://hft@127.0.0.1:{front(stores, postgres=True)}{stores.path}"
+        url = f"rediss://127.0.0.1:{front(state, postgres=False)}/0"
+        yield {
+            "postgres_dsn": f"{dsn}?sslmode=verify-full&sslrootcert={ca}",
+            "redis_url": f"{url}?ssl_ca_certs={ca}",
+        }
+
+
 def wait_until(holds: Callable[[], bool], what: str, limit_s: float = 90.0) -> None:
     limit = time.monotonic() + limit_s
     while not holds():
@@ -121,17 +152,21 @@ def wait_until(holds: Callable[[], bool], what: str, limit_s: float = 90.0) -> N
 
 
 def test_every_service_works_as_its_own_user(
-    broker: SecureKafka, tmp_path: Path, postgres_dsn: str, redis_url: str, log_in: Callable[..., None]
+    broker: SecureKafka,
+    tmp_path: Path,
+    encrypted: dict[str, str],
+    postgres_dsn: str,
+    redis_url: str,
+    log_in: Callable[..., None],
 ) -> None:
-    migrate(postgres_dsn)
+    migrate(encrypted["postgres_dsn"])
     ports = free_ports(3)
     common: dict[str, Any] = {
         "var": tmp_path / "var",
         "zeromq_port": ports[0],
         "market_data_port": ports[1],
         "gateway_port": ports[2],
-        "postgres_dsn": postgres_dsn,
-        "redis_url": redis_url,
+        **encrypted,
         "jwt_secret": SECRET,
         "demo_password": "",
         "max_orders": 10_000,
@@ -183,6 +218,22 @@ def fills(broker: SecureKafka) -> Iterator[list[Any]]:
 
 def hashed(broker: SecureKafka) -> int:
     return sum(high for _, high in log_bounds(broker.clients, ["state-hashes"]).values())
+
+
+def test_stores_that_nobody_vouches_for_are_not_spoken_to(
+    broker: SecureKafka, encrypted: dict[str, str], tmp_path: Path
+) -> None:
+    health.require_postgres(encrypted["postgres_dsn"])
+    health.require_redis(encrypted["redis_url"])
+    own, other = str(broker.certificates.ca), str(Certificates(tmp_path).ca)
+    with pytest.raises(OperatorError, match=r"^Postgres at .* refuses us: .*certificate verify failed"):
+        health.require_postgres(encrypted["postgres_dsn"].replace(own, other))
+    with pytest.raises(OperatorError, match=r"^Redis at .* refuses us: .*CERTIFICATE_VERIFY_FAILED"):
+        health.require_redis(encrypted["redis_url"].replace(own, other))
+    with pytest.raises(OperatorError, match=r"^Postgres at .* (refuses us|does not answer)"):
+        health.require_postgres(encrypted["postgres_dsn"].partition("?")[0] + "?sslmode=disable")
+    with pytest.raises(OperatorError, match=r"^Redis at .* (refuses us|does not answer)"):
+        health.require_redis(encrypted["redis_url"].partition("?")[0].replace("rediss", "redis"))
 
 
 @pytest.mark.parametrize(
@@ -269,17 +320,7 @@ def test_a_writer_that_may_not_says_which_topic_refused_it(broker: SecureKafka, 
 
 def test_a_password_that_was_changed_opens_nothing(broker: SecureKafka, log_in: Callable[..., None]) -> None:
     old = (broker.folder / "passwords" / "hft-audit").read_text()
-    done = hft(
-        broker,
-        *("kafka-access", "--passwords", str(broker.folder / "passwords"), "--user", "hft-audit"),
-        environment={
-            "HFT_KAFKA_BOOTSTRAP": broker.brokers,
-            "HFT_KAFKA_SECURITY_PROTOCOL": "SSL",
-            "HFT_KAFKA_CERTIFICATE": str(broker.folder / "hft-admin.pem"),
-            "HFT_KAFKA_KEY": str(broker.folder / "hft-admin.key"),
-        },
-    )
-    assert done.returncode == 0, done.stderr
+    kafka_access(broker, "--user", "hft-audit")
     log_in("hft-audit")
     wait_until(lambda: opens(broker), "the new password")
     log_in("hft-audit", kafka_password=old, kafka_password_file="")
