@@ -11,7 +11,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 
 .DEFAULT_GOAL := help
 .PHONY: help up detach down status test test-unit test-integration test-web test-browser test-timescale test-prometheus test-secure test-cluster \
-	test-day faults simulate fuzz fuzz-api lint format docs lock wheel clean
+	test-bench test-day faults simulate fuzz fuzz-api lint format docs lock wheel clean
 
 # Tests run in so many processes; those that share a server stay in one (tests/conftest.py).
 WORKERS ?= 2
@@ -42,10 +42,10 @@ status: $(VENV)/.run ## show its processes
 	@$(BIN)/hft status
 
 test: $(VENV)/.dev ## the tests that take minutes aside, every one: unit tests, then those with the real servers
-	@$(PYTEST) -m "not browser and not faults and not cluster and not day and not long and not prometheus and not secure"
+	@$(PYTEST) -m "not browser and not bench and not faults and not cluster and not day and not long and not prometheus and not secure"
 
 test-unit: $(VENV)/.dev ## the tests that start no system
-	@$(PYTEST) -m "not browser and not faults and not cluster and not day and not long and not prometheus and not secure and not integration"
+	@$(PYTEST) -m "not browser and not bench and not faults and not cluster and not day and not long and not prometheus and not secure and not integration"
 
 test-integration: $(VENV)/.dev ## the tests that start the whole system
 	@$(PYTEST) -m integration
@@ -73,6 +73,9 @@ faults: $(VENV)/.dev ## kill -9 of the real processes under load; KILLS=20, HFT_
 
 test-cluster: $(VENV)/.dev ## three brokers and three workers; BROKER_KILLS=3 brokers are killed under load, one after the other
 	@BROKER_KILLS=$(BROKER_KILLS) $(BIN)/python -m pytest -m cluster -s
+
+test-bench: $(VENV)/.dev ## the benchmarks of streams and outages in their short form: that they run, and what must be exact in them
+	@$(BIN)/python -m pytest -m bench
 
 test-day: $(VENV)/.dev ## a day of ORDERS=200000 with kills, and the same day again from Kafka, bit by bit
 	@ORDERS=$(ORDERS) $(BIN)/python -m pytest -m day -s

@@ -113,6 +113,19 @@ def kafka(orders: int, latency_orders: int, rate: int, file: Path | None) -> Non
     show(run(orders, latency_orders, rate, say), file)
 
 
+@bench.command("streams")
+@click.option("--fills", type=click.IntRange(min=1000), default=100_000, show_default=True, help="Filled in first.")
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Of each kind of worker.")
+@click.option("--orders", type=click.IntRange(min=100), default=15_000, show_default=True, help="For the latency.")
+@click.option("--rate", type=click.IntRange(min=1), default=1000, show_default=True, help="Their orders a second.")
+@with_json
+def streams(fills: int, rounds: int, orders: int, rate: int, file: Path | None) -> None:
+    """The books of account: fills a second beside agents that do nothing, and from an order to its position."""
+    from infra.bench.streams import run
+
+    show(run(fills, rounds, orders, rate, say), file)
+
+
 @bench.command("memory")
 @click.option("--orders", type=click.IntRange(min=1000), default=1_000_000, show_default=True)
 @with_json
@@ -201,3 +214,15 @@ def sse(clients: int, stalled: int, rate: int, seconds: float, file: Path | None
     from infra.bench.sse import run
 
     show(run(clients, stalled, rate, seconds, say), file)
+
+
+@bench.command("outage")
+@click.option("--window", type=click.FloatRange(min=0.5, max=600), default=120.0, show_default=True, help="Seconds.")
+@click.option("--rounds", type=click.IntRange(min=1), default=2, show_default=True, help="Windows with, and without.")
+@click.option("--rate", type=click.IntRange(min=1), default=200, show_default=True, help="Round trips a second.")
+@with_json
+def outage(window: float, rounds: int, rate: int, file: Path | None) -> None:
+    """Orders while Postgres, and then Redis, is there and away in turns."""
+    from infra.bench.outage import run
+
+    show(run(window, rounds, rate, say), file)

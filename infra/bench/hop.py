@@ -42,7 +42,8 @@ class Hop:
     def measure(
         self, producer: Producer, topic: str, record: Callable[[int], tuple[str, str]], count: int, per_second: int
     ) -> NDArray[np.float64]:
-        """Sends `count` records at that rate; milliseconds until each was read here. Raises `OperatorError`."""
+        """Sends `count` records at that rate; milliseconds from when each was due
+        until it was read here. Raises `OperatorError`."""
         sent = np.zeros(count)
         arrived = np.zeros(count)
         missing = count
@@ -53,7 +54,7 @@ class Hop:
             due = min(count, int((now - started) * per_second) + 1)
             while number < due:
                 key, value = record(number)
-                sent[number] = time.perf_counter()
+                sent[number] = started + number / per_second  # when it was due: a late sender is no excuse
                 producer.produce(topic, value, key)
                 number += 1
             producer.poll(0)

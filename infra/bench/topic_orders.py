@@ -9,6 +9,7 @@ import numpy as np
 from confluent_kafka import Producer
 
 from engine import kafka
+from engine.quiet import LIBRDKAFKA
 from engine.topics import ORDERS
 from infra.errors import OperatorError
 
@@ -26,11 +27,13 @@ def producer(bootstrap: str) -> Producer:
     return Producer(
         {
             **kafka.configuration(bootstrap),
+            "enable.idempotence": True,  # no retry changes the order within a partition
             "linger.ms": 5,
             "queue.buffering.max.messages": 1_000_000,
             "queue.buffering.max.kbytes": 1_048_576,
             "partitioner": "murmur2_random",
-        }
+        },
+        logger=LIBRDKAFKA,
     )
 
 

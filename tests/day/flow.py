@@ -33,6 +33,11 @@ class Flow:
         while self.orders < orders:
             yield self._command()
 
+    @staticmethod
+    def name(number: int) -> str:
+        """The client order id of an order, from 1."""
+        return f"day-{number}"
+
     def _command(self) -> OrderCommand:
         chance = self._chance
         draw = chance.random()
@@ -70,7 +75,7 @@ class Flow:
             "symbol": symbol,
             "side": chance.choice(("buy", "sell")),
             "quantity": self._quantity(symbol),
-            "client_order_id": f"day-{self.orders}",
+            "client_order_id": self.name(self.orders),
             "strategy": chance.choice(STRATEGIES),
         }
         draw = chance.random()
@@ -102,7 +107,7 @@ class Flow:
         chance = self._chance
         symbol = chance.choice(SYMBOLS)
         quantity, tick, middle = self._quantity(symbol), TICKS[symbol], self._middles[symbol]
-        names = [f"day-{self.orders + leg}" for leg in (1, 2, 3)]
+        names = [self.name(self.orders + leg) for leg in (1, 2, 3)]
         self.orders += 3
         return OrderList(
             account=chance.choice(self._accounts),

@@ -191,3 +191,28 @@ def test_backtests_are_measured_beside_other_programs(tmp_path: Path) -> None:
     assert values["bars: backtrader has as many fills"] is True
     assert values["bars: both have the same fills"] is True
     assert "is not in" in str(values["recorded day"])
+
+
+@pytest.mark.bench
+def test_the_streams_are_measured(tmp_path: Path) -> None:
+    found = measured(tmp_path, "streams", "--fills", "2000", "--rounds", "1", "--orders", "200", "--rate", "100")
+    assert found["each fill made one position record"] is True
+    assert found["two workers to one"] > 0
+    assert found["order (Kafka) to position record: p99"] > 0
+
+
+@pytest.mark.bench
+def test_orders_go_on_while_a_store_is_away(tmp_path: Path) -> None:
+    found = measured(tmp_path, "outage", "--window", "3", "--rounds", "1", "--rate", "50")
+    for store in ("Postgres", "Redis"):
+        assert found[f"{store}: every record is in it at the end"] is True
+        assert found[f"{store}: records behind when it was back"] > 0, "its absence was noticed by its sink"
+        assert found[f"round trip p99, {store} away to there"] > 0
+
+
+def measured(folder: Path, *arguments: str) -> dict[str, Any]:
+    """The figures by name."""
+    answer = run(*arguments, "--json", str(folder / "found.json"))
+    assert answer.exit_code == 0, answer.output
+    figures = json.loads((folder / "found.json").read_text())["figures"]
+    return {name: figure["value"] for name, figure in figures.items()}
