@@ -759,6 +759,22 @@ class LedgerState(Record, kw_only=True, frozen=True):
     state: dict[str, Any]
 
 
+class TopicVersion(Record, kw_only=True, frozen=True):
+    """Topic `topic-versions` (compact): from where on a topic holds its present version; what stands before that
+    was made anew (`hft rebuild`). Without a record, a topic's first version begins with its first record."""
+
+    topic: str
+    version: int
+    begins: list[int]
+    """The offset of the version's first record in each partition."""
+    after: dict[str, list[int]]
+    """Topics that are made from this one → the offsets they had reached when the version began: what is before them was
+    made from another version."""
+    stopping: bool
+    """The workers that write the topic are asked to end, since the next version is about to begin."""
+    ts_ns: int
+
+
 class StateHash(Record, kw_only=True, frozen=True):
     """Topic `state-hashes`: what a topic, or the engine, stood at (docs/replay.md).
 

@@ -40,6 +40,7 @@ CORPORATE_ACTIONS: Final = Topic("corporate-actions", messages.CorporateAction, 
 LEDGER_STATE: Final = Topic(
     "ledger-state", messages.LedgerState, "agent + '|' + partition + '|' + key", cleanup="compact"
 )
+TOPIC_VERSIONS: Final = Topic("topic-versions", messages.TopicVersion, "topic", cleanup="compact", single=True)
 STATE_HASHES: Final = Topic("state-hashes", messages.StateHash, "topic", single=True)
 AUDIT: Final = Topic("audit", messages.AuditLink, "writer", single=True)
 SIGNALS: Final = Topic("signals", messages.Signal, "symbol")
@@ -63,6 +64,7 @@ TOPICS: Final[tuple[Topic, ...]] = (
     ACCOUNTS,
     CORPORATE_ACTIONS,
     LEDGER_STATE,
+    TOPIC_VERSIONS,
     STATE_HASHES,
     AUDIT,
     SIGNALS,

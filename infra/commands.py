@@ -14,6 +14,7 @@ from infra.commands_backtest import backtest
 from infra.commands_compare import compare
 from infra.commands_corporate import COMMANDS as CORPORATE
 from infra.commands_kafka import kafka_access
+from infra.commands_rebuild import rebuild
 from infra.commands_report import report
 from infra.commands_strategy import strategy
 from infra.commands_users import COMMANDS as USER_COMMANDS
@@ -167,7 +168,7 @@ def settings(markdown: bool) -> None:
 
 
 for command in (
-    *(audit, backtest, bench, compare, doctor, kafka_access, load_test, replay, report, strategy),
+    *(audit, backtest, bench, compare, doctor, kafka_access, load_test, rebuild, replay, report, strategy),
     *(*COMMANDS, *CORPORATE, *USER_COMMANDS),
 ):
     hft.add_command(command)

@@ -43,6 +43,7 @@ from engine.topics import (
     STATE_HASHES,
     STRATEGY_EVENTS,
     STRATEGY_STATE,
+    TOPIC_VERSIONS,
     TRADES,
     Topic,
 )
@@ -77,12 +78,12 @@ PUBLISHED: Final = (
     STATE_HASHES,
     DEAD_LETTERS,
 )
-KEPT: Final = (POSITIONS, PNL, CANDLES, ORDER_FLOW, ALERTS, LEDGER_STATE, DEAD_LETTERS)
+KEPT: Final = (POSITIONS, PNL, CANDLES, ORDER_FLOW, ALERTS, LEDGER_STATE, TOPIC_VERSIONS, DEAD_LETTERS)
 USERS: Final = (
     User("hft-setup", "`hft setup`", manages=True),
     User("hft-engine", "engine"),
     User("hft-publisher", "publisher", PUBLISHED),
-    User("hft-streams", "streams", KEPT, ("streams",)),
+    User("hft-streams", "streams, `hft rebuild`", KEPT, ("streams",)),
     User("hft-sinks", "sink-postgres, sink-redis", (DEAD_LETTERS,)),
     User("hft-hashes", "hashes", (STATE_HASHES,)),
     User("hft-audit", "audit, and whoever compares and replays"),

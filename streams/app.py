@@ -28,8 +28,9 @@ from confluent_kafka import KafkaException  # noqa: E402
 from faust.exceptions import ConsumerNotStarted  # noqa: E402
 from faust.types import TP, StreamT  # noqa: E402
 
+from engine import messages  # noqa: E402
 from engine.kafka import security  # noqa: E402
-from streams import state  # noqa: E402
+from streams import state, versions  # noqa: E402
 from streams.agents.alerts import AlertKeeper  # noqa: E402
 from streams.agents.candles import CandleKeeper  # noqa: E402
 from streams.agents.keeper import Keeper  # noqa: E402
@@ -43,11 +44,11 @@ from streams.lifecycle import Outage, stop_on_signals  # noqa: E402
 from streams.marks import Follower  # noqa: E402
 from streams.metrics import LAGS  # noqa: E402
 from streams.outbox import Outbox  # noqa: E402
+from streams.rebuild import GROUP  # noqa: E402
 from streams.resume import Batch, ResumingApp  # noqa: E402
 
 log = logging.getLogger(__name__)
 
-GROUP: Final = "streams"
 BATCH: Final = 4_000
 """Records fetched at once."""
 TICK_S: Final = 0.05
@@ -100,8 +101,12 @@ class Run:
         mark: str,
         alerts: Thresholds,
     ) -> None:
-        """Raises `KafkaException` where Kafka does not answer, `LogMismatch` where the state belongs to another log."""
+        """Raises `KafkaException` where Kafka does not answer, `LogMismatch` where the state belongs to another log,
+        `versions.Stopping` where the positions are about to be made anew."""
         self.failure: Exception | None = None
+        self.version = versions.present(bootstrap)
+        if self.version.stopping:
+            raise versions.Stopping
         self.follower = Follower(bootstrap, Outbox(bootstrap, "streams-marks"), mark)
         self.keepers: list[Keeper[Any]] = [
             PositionKeeper(bootstrap, Outbox(bootstrap, "streams-positions"), self.follower, time.monotonic),
@@ -111,6 +116,8 @@ class Run:
             AlertKeeper(bootstrap, Outbox(bootstrap, "streams-alerts"), self.follower, time.monotonic, alerts),
         ]
         """One agent each, of topics of their own."""
+        for keeper in self.keepers:
+            keeper.version = self.version
         self._start_follower(bootstrap)
         self.app = self._new_app(bootstrap, data, instance, on_running)
         self.worker = faust.Worker(
@@ -161,6 +168,7 @@ class Run:
         async def tick() -> None:
             while not app.should_stop:
                 await asyncio.sleep(TICK_S)
+                await self._guarded(self._check_version(self.follower.version))
                 for keeper in self.keepers:
                     await self._guarded(keeper.publish_due())
                     await self._guarded(keeper.save_due())
@@ -168,7 +176,7 @@ class Run:
         return app
 
     def _add_agent(self, app: ResumingApp, keeper: Keeper[Any]) -> None:
-        app.resumes[keeper.source] = lambda partitions: self._guarded(keeper.resume(partitions))
+        app.resumes[keeper.source] = lambda partitions: self._guarded(self._resume(keeper, partitions))
         LAGS.follow(keeper, f"agent-{keeper.agent}", partial(_lag, weakref.ref(app), weakref.ref(keeper)))
         source = app.topic(keeper.source, key_serializer="raw", value_serializer="raw", acks=False)
 
@@ -177,6 +185,15 @@ class Run:
             async for event in batches.events():
                 if event.message.generation_id == app.consumer_generation_id:
                     await self._guarded(keeper.advance(event.message.partition, event.message.value))
+
+    async def _resume(self, keeper: Keeper[Any], partitions: set[int]) -> dict[int, int]:
+        """Whoever begins a version waits for the members that the group has then; one that joins later is told here."""
+        await self._check_version(await asyncio.to_thread(versions.present, keeper.bootstrap))
+        return await keeper.resume(partitions)
+
+    async def _check_version(self, told: messages.TopicVersion) -> None:
+        if told.ts_ns > self.version.ts_ns:
+            raise versions.Superseded(f"version {told.version} of {told.topic}")
 
     async def _guarded(self, work: Awaitable[T]) -> T:
         """The result of `work`. Where it fails the worker ends: a Faust agent that raises would go on behind the
@@ -233,6 +250,7 @@ def run(
 def _run(bootstrap: str, data: Path, instance: str, mark: str, ready: Callable[[], None], alerts: Thresholds) -> None:
     kafka = Outage(log, "Kafka")
     running: list[bool] = []
+    told = False
 
     def on_running() -> None:
         if not running:
@@ -251,10 +269,22 @@ def _run(bootstrap: str, data: Path, instance: str, mark: str, ready: Callable[[
             if stop.wait(AGAIN_S):
                 return
             continue
+        except versions.Stopping:
+            if not told:
+                told = True
+                log.warning("waiting for `hft rebuild positions` to begin the next version, or to be given up")
+            loop.close()
+            if stop.wait(AGAIN_S):
+                return
+            continue
+        told = False
         kafka.back()
         if attempt.to_end():
             return
         if isinstance(attempt.failure, LogMismatch):
             raise attempt.failure
+        if isinstance(attempt.failure, versions.Superseded):
+            log.info("starting over with %s", attempt.failure)
+            continue
         log.error("starting over from the saved state", exc_info=attempt.failure)
         time.sleep(AGAIN_S)

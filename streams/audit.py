@@ -19,6 +19,7 @@ import msgspec
 
 from engine import messages, topics
 from engine.answers import Positions
+from streams import versions
 from streams.consumer import Cursor, log_bounds, place, read_to_end
 from streams.engine_positions import COMPARED, numbers
 from streams.recomputation import Account, Action, Fills, Impossible, Replay, Steps, money, whole
@@ -161,8 +162,12 @@ class Log(Protocol):
     def end(self, topic: topics.Topic) -> Cursor:
         """The present end of each partition."""
 
-    def values(self, topic: topics.Topic, end: Cursor) -> Iterator[bytes]:
-        """The records up to `end`, in order within a partition."""
+    def values(self, topic: topics.Topic, end: Cursor, start: Cursor) -> Iterator[bytes]:
+        """The records from `start` (a partition that it does not name: the earliest) up to `end`, in order within a
+        partition."""
+
+    def version(self) -> messages.TopicVersion:
+        """The version of the positions."""
 
 
 class KafkaLog:
@@ -172,8 +177,11 @@ class KafkaLog:
     def end(self, topic: topics.Topic) -> Cursor:
         return {partition: end for partition, (_, end) in log_bounds(self._bootstrap, [topic.name]).items()}
 
-    def values(self, topic: topics.Topic, end: Cursor) -> Iterator[bytes]:
-        for batch in read_to_end(self._bootstrap, dict.fromkeys(end), name="audit"):
+    def version(self) -> messages.TopicVersion:
+        return versions.present(self._bootstrap)
+
+    def values(self, topic: topics.Topic, end: Cursor, start: Cursor) -> Iterator[bytes]:
+        for batch in read_to_end(self._bootstrap, {p: start.get(p) or None for p in end}, name="audit"):
             for message in batch:
                 name, partition, offset = place(message)
                 if offset < end[name, partition]:
@@ -186,6 +194,7 @@ class Audit:
         written, so that the newest need not have been counted yet. `engine`: its own positions, asked for before the
         topics are read."""
         self._log = log
+        self._version = log.version()
         self._moving = moving
         self._mark = mark
         self._engine = engine
@@ -234,10 +243,10 @@ class Audit:
 
     # ------------------------------------------------------------------------------------------------- reading
 
-    def _records(self, topic: topics.Topic, end: Cursor | None = None) -> Iterator[Any]:
-        """The records of a topic up to `end`, those that can be read."""
+    def _records(self, topic: topics.Topic, end: Cursor | None = None, start: Cursor | None = None) -> Iterator[Any]:
+        """The records of a topic from `start` up to `end`, those that can be read."""
         decoder = msgspec.json.Decoder(topic.record)
-        for value in self._log.values(topic, self._log.end(topic) if end is None else end):
+        for value in self._log.values(topic, self._log.end(topic) if end is None else end, start or {}):
             try:
                 yield decoder.decode(value)
             except msgspec.DecodeError:
@@ -343,7 +352,7 @@ class Audit:
 
     def _compare_positions(self, end: Cursor) -> None:
         replays: dict[tuple[str, str], Replay] = {}
-        for record in self._records(topics.POSITIONS, end):
+        for record in self._records(topics.POSITIONS, end, versions.starts(self._version, end)):
             self._result.positions += 1
             key = (record.account, record.symbol)
             self._note_for_engine(key, record)
@@ -405,26 +414,41 @@ class Audit:
 
     def _compare_pnl(self, end: Cursor) -> None:
         accounts: dict[str, Account] = {}
-        for record in self._records(topics.PNL, end):
-            self._result.pnl += 1
-            if record.account not in accounts:
-                accounts[record.account] = Account(self._homes.get(record.account, ""), self._currencies)
-            account = accounts[record.account]
-            name = f"P&L of {record.account} at {record.last_seq}"
-            if self._place(account, record, name):
-                for text in account.differences(record):
-                    self._result.add(f"{name}: {text}")
-            for symbol, mark in record.marks.items():
-                self._check_mark(f"{name}: {symbol}", symbol, mark)
-            for currency, said in record.currencies.items():
-                self._check_rate(f"{name}: {currency}", currency, self._homes.get(record.account, ""), said)
-            account.last = record
+        start = versions.starts(self._version, end)
+        before: dict[str, messages.Pnl] = {}
+        if any(start.values()):
+            before = {record.account: record for record in self._records(topics.PNL, start)}
+        for record in self._records(topics.PNL, end, start):
+            self._compare_record(accounts, record, before)
+        for name, record in before.items():  # nothing has changed since: the last one holds
+            if name not in accounts:
+                self._compare_record(accounts, record, before)
         self._result.accounts = len(accounts)
         for (name, symbol), fills in self._fills.items():
             if len(fills) and (name not in accounts or symbol not in accounts[name].replays):
                 self._missing(fills.seq(0), f"P&L of {name}: {symbol} is in no record")
         for name, account in accounts.items():
             self._check_final(name, account)
+
+    def _compare_record(
+        self, accounts: dict[str, Account], record: messages.Pnl, before: dict[str, messages.Pnl]
+    ) -> None:
+        """`before`: the last records of another version of the positions, from whose peaks this one went on."""
+        self._result.pnl += 1
+        if record.account not in accounts:
+            account = accounts[record.account] = Account(self._homes.get(record.account, ""), self._currencies)
+            if record.account in before:
+                account.go_on_from(before[record.account])
+        account = accounts[record.account]
+        name = f"P&L of {record.account} at {record.last_seq}"
+        if self._place(account, record, name):
+            for text in account.differences(record):
+                self._result.add(f"{name}: {text}")
+        for symbol, mark in record.marks.items():
+            self._check_mark(f"{name}: {symbol}", symbol, mark)
+        for currency, said in record.currencies.items():
+            self._check_rate(f"{name}: {currency}", currency, self._homes.get(record.account, ""), said)
+        account.last = record
 
     def _place(self, account: Account, record: messages.Pnl, name: str) -> bool:
         """Brings the account's positions to the fills that the record names; whether they exist."""

@@ -21,7 +21,7 @@ from msgspec import Struct
 from engine import messages, topics, words
 from engine.units import Scale
 from engine.words import Phase
-from streams import corporate_actions, ledger, records
+from streams import corporate_actions, ledger, records, versions
 from streams.consumer import Cursor, LogReader, Stopped, log_bounds, place
 from streams.outbox import Outbox
 
@@ -123,8 +123,8 @@ def is_rate(symbol: str, currency: str) -> bool:
 
 
 class Follower:
-    """Follows `books`, `trades`, `instruments`, `accounts` and `corporate-actions`. Its dictionaries hold values that
-    never change, so that they can be read from any thread."""
+    """Follows `books`, `trades`, `instruments`, `accounts`, `corporate-actions` and `topic-versions`. Its dictionaries
+    hold values that never change, so that they can be read from any thread."""
 
     def __init__(self, bootstrap: str, outbox: Outbox, kind: str) -> None:
         """`kind`: what positions are valued at where there is such a price."""
@@ -140,6 +140,8 @@ class Follower:
         self.closes: dict[str, Close] = {}
         self.actions: dict[str, tuple[corporate_actions.Action, ...]] = {}
         """Symbol → its corporate actions in order."""
+        self.version = versions.FIRST
+        """Of positions, as far as it was read."""
         self._early_actions: list[messages.CorporateAction] = []
         """Those that were read before their instrument."""
         self.cursor: Cursor = {}
@@ -151,7 +153,14 @@ class Follower:
         self._changing = threading.Lock()
         self._stop = threading.Event()
         self._advanced = threading.Condition()
-        followed = (topics.INSTRUMENTS, topics.ACCOUNTS, topics.CORPORATE_ACTIONS, topics.BOOKS, topics.TRADES)
+        followed = (
+            topics.INSTRUMENTS,
+            topics.ACCOUNTS,
+            topics.CORPORATE_ACTIONS,
+            topics.TOPIC_VERSIONS,
+            topics.BOOKS,
+            topics.TRADES,
+        )
         names = [topic.name for topic in followed]
         self._reader = LogReader(bootstrap, names, name="streams-marks", stop=self._stop, log=log)
         self._thread = threading.Thread(target=self._run, name="marks", daemon=True)
@@ -159,6 +168,7 @@ class Follower:
             topics.INSTRUMENTS.name: self._on_instrument,
             topics.ACCOUNTS.name: self._on_account,
             topics.CORPORATE_ACTIONS.name: self._on_action,
+            topics.TOPIC_VERSIONS.name: self._on_version,
             topics.BOOKS.name: self._on_book,
             topics.TRADES.name: self._on_trade,
         }
@@ -335,6 +345,9 @@ class Follower:
         known = self.actions.get(record.symbol, ())
         if not known or record.seq > known[-1].seq:
             self.actions[record.symbol] = (*known, corporate_actions.read(record, scale))
+
+    def _on_version(self, record: messages.TopicVersion) -> None:
+        self.version = record
 
     def _on_account(self, record: messages.Account) -> None:
         records.check_stamps(record.seq, 0, record.ts_ns)

@@ -467,6 +467,12 @@ class Account:
         """The highest profit of each strategy, and of the account (""): never below 0."""
         self.last: messages.Pnl | None = None
 
+    def go_on_from(self, record: messages.Pnl) -> None:
+        """The peaks so far are those of a record that is taken as it is."""
+        self.peaks[""] = int(money(record.peak_equity) - money(record.deposits))
+        for tag, part in record.strategies.items():
+            self.peaks[tag] = int(money(part.peak_profit))
+
     def differences(self, record: messages.Pnl) -> list[str]:
         """Where the record's arithmetic is wrong for the positions and marks that it names; its symbols' replays must
         stand at the fills that it names."""

@@ -20,7 +20,7 @@ from confluent_kafka import Message
 
 from engine import words
 from engine.metrics import LEGS
-from streams import metrics, state
+from streams import metrics, state, versions
 from streams.consumer import LogMismatch, Partition, Place, log_bounds, place, read_to_end
 from streams.outbox import MOST_TEXT, Outbox
 from streams.records import Unusable
@@ -66,6 +66,8 @@ class Keeper(ABC, Generic[S]):
 
     def __init__(self, bootstrap: str, outbox: Outbox, clock: Callable[[], float]) -> None:
         self.bootstrap = bootstrap
+        self.version = versions.FIRST
+        """Of positions, whoever reads or writes them."""
         self.outbox = outbox
         self.clock = clock
         self._saved_at = clock()
@@ -94,18 +96,30 @@ class Keeper(ABC, Generic[S]):
         async with self.lock:
             self.shelves.clear()
 
+    @property
+    def saved_as(self) -> str:
+        """The agent's name in `ledger-state`: each version of the positions has a state of its own."""
+        if self.version.version > 1 and self.version.topic in (self.source, self.output):
+            return f"{self.agent}@{self.version.version}"
+        return self.agent
+
+    def _begin(self, topic: str, partition: int) -> int:
+        return versions.begin(self.version, topic, partition) if topic == self.version.topic else 0
+
     def _load(self, partitions: set[int]) -> dict[int, Shelf[S]]:
-        saved = state.load(self.bootstrap, self._state_count, self.agent, partitions, self.output)
+        saved = state.load(self.bootstrap, self._state_count, self.saved_as, partitions, self.output)
         bounds = log_bounds(self.bootstrap, [self.source])
         count = self.outbox.partition_count(self.output)
-        starts: dict[Partition, int | None] = {(self.output, number): None for number in range(count)}
+        starts: dict[Partition, int | None] = {
+            (self.output, number): self._begin(self.output, number) or None for number in range(count)
+        }
         if all(entry.next_offset is not None for entry in saved.values()):
             for partition in starts:
                 starts[partition] = min((entry.outputs.get(partition, 0) for entry in saved.values()), default=0)
         shelves = {}
         for number, entry in saved.items():
             low, high = bounds[self.source, number]
-            cursor = low if entry.next_offset is None else entry.next_offset
+            cursor = max(low, self._begin(self.source, number)) if entry.next_offset is None else entry.next_offset
             if not low <= cursor <= high:
                 raise LogMismatch(
                     f"{self.source}/{number} holds offsets {low} to {high}, but `{self.agent}` had read to {cursor}: "
@@ -207,7 +221,7 @@ class Keeper(ABC, Generic[S]):
                 continue
             states = [(key, self.preserve(shelf.states[key])) for key in shelf.touched]
             state.save(
-                self.outbox, self._state_count, self.agent, shelf.partition, shelf.next_offset, self.output, states
+                self.outbox, self._state_count, self.saved_as, shelf.partition, shelf.next_offset, self.output, states
             )
             shelf.touched.clear()
             shelf.saved_offset, shelf.saved_outputs = shelf.next_offset, outputs

@@ -50,12 +50,15 @@ class AccountState(Struct):
 
 def is_news(last: messages.Pnl | None, record: messages.Pnl) -> bool:
     """Whether the record says more than the last one: another position, deposit, or price of something held or of a
-    currency."""
+    currency, or another P&L of the same ones."""
     if [(one.price, one.source) for one in record.currencies.values()] != [
         (one.price, one.source) for one in (last.currencies if last is not None else {}).values()
     ]:
         return True
     if last is None or last.deposits != record.deposits or last.marks.keys() != record.marks.keys():
+        return True
+    # Of the same fills at the same prices: its positions were made anew, and are others.
+    if (last.realized_pnl, last.unrealized_pnl, last.fees) != (record.realized_pnl, record.unrealized_pnl, record.fees):
         return True
     for symbol, mark in record.marks.items():
         before = last.marks[symbol]

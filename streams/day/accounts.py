@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from engine import messages, topics
-from streams import corporate_actions, holdings, marks, records
+from streams import corporate_actions, holdings, marks, records, versions
 from streams.consumer import Partition
 from streams.day.compared import Chain, differs
 from streams.day.log import Entry, Feed
@@ -32,7 +32,16 @@ At = tuple[int, int]
 class Positions:
     """The topic `positions`."""
 
-    def __init__(self, feed: Feed, chains: Mapping[Partition, Chain], reference: Reference, result: DayResult) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        chains: Mapping[Partition, Chain],
+        reference: Reference,
+        version: messages.TopicVersion,
+        result: DayResult,
+    ) -> None:
+        """Records that stand before their `version` begins are those of another one: they are in the hashes only."""
+        self._version = version
         self._feed = feed
         self._chains = chains
         self._reference = reference
@@ -65,6 +74,10 @@ class Positions:
         """Takes the published records for as long as what must stand in them is known."""
         for partition, chain in self._chains.items():
             while (entry := self._feed.head(partition)) is not None:
+                if entry.offset < versions.begin(self._version, *partition):
+                    self._feed.take(partition)
+                    chain.add(entry.key, entry.value)
+                    continue
                 expected = self._expected.get(entry.key)
                 if not expected:
                     break
@@ -129,8 +142,11 @@ class Pnl:
         chains: Mapping[Partition, Chain],
         reference: Reference,
         positions: Positions,
+        version: messages.TopicVersion,
         result: DayResult,
     ) -> None:
+        """Of records made from another `version` of the positions nothing is taken but that peaks went on from them."""
+        self._version = version
         self._feed = feed
         self._chains = chains
         self._reference = reference
@@ -153,6 +169,10 @@ class Pnl:
                 if record.last_seq > last_seq:
                     break
                 self._feed.take(partition)
+                if entry.offset < versions.begin(self._version, *partition):
+                    self._accounts[record.account].published = record
+                    chain.add(entry.key, entry.value)
+                    continue
                 self._result.records[PNL] += 1
                 value = self._made_again(record, entry.value)
                 if isinstance(value, str):

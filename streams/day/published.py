@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from engine import messages, topics
+from streams import versions
 from streams.consumer import Partition
 from streams.day.log import Entry, Feed
 
@@ -98,6 +99,17 @@ def read_named_books(feed: Feed) -> dict[int, set[str]]:
         for rate in named.currencies.values():
             if rate.source == "mid" and rate.symbol is not None and rate.seq is not None:
                 found[rate.seq].add(rate.symbol)
+    return found
+
+
+_version: Final = msgspec.json.Decoder(messages.TopicVersion)
+
+
+def read_version(feed: Feed) -> messages.TopicVersion:
+    """The version of the positions: the last one told. Raises `msgspec.DecodeError`."""
+    found = versions.FIRST
+    for _, entry in feed.entries():
+        found = _version.decode(entry.value)
     return found
 
 

@@ -33,6 +33,7 @@ from streams.day.published import (
     read_books,
     read_hashes,
     read_named_books,
+    read_version,
     stamped,
 )
 from streams.day.reference import Reference
@@ -52,6 +53,7 @@ READ: Final = (
     topics.POSITIONS,
     topics.PNL,
     topics.CANDLES,
+    topics.TOPIC_VERSIONS,
     *IN_ORDER,
     *REFERENCE,
 )
@@ -143,9 +145,12 @@ class _Day:
         self._given: dict[str, list[tuple[bytes, bytes]]] = {topic.name: [] for topic in REFERENCE}
         """Keys and values of these topics, in order."""
         self._reference = Reference()
-        self._positions = Positions(self._feed(POSITIONS), self._chains_of(POSITIONS), self._reference, self.result)
+        version = read_version(self._feed(topics.TOPIC_VERSIONS.name))
+        self._positions = Positions(
+            self._feed(POSITIONS), self._chains_of(POSITIONS), self._reference, version, self.result
+        )
         self._candles = Candles(self._feed(CANDLES), self._chains_of(CANDLES), self._reference, self.result)
-        self._pnl = Pnl(self._feed(PNL), self._chains_of(PNL), self._reference, self._positions, self.result)
+        self._pnl = Pnl(self._feed(PNL), self._chains_of(PNL), self._reference, self._positions, version, self.result)
 
     def _feed(self, name: str) -> Feed:
         return Feed(

@@ -33,6 +33,7 @@ _HISTORY_FIELDS: Final = tuple(
     column for column in _POSITION_COLUMNS if column not in ("bought_quantity", "sold_quantity")
 )
 _HISTORY_COLUMNS: Final = (*_HISTORY_FIELDS, "strategies")
+_HISTORY_KEY: Final = ("account", "symbol", "last_seq", "last_index", "ts_ns")
 _position: Final = attrgetter(*_POSITION_COLUMNS)
 _history: Final = attrgetter(*_HISTORY_FIELDS)
 _encode: Final = msgspec.json.Encoder().encode
@@ -43,19 +44,22 @@ def _json(value: object) -> str:
 
 
 def position_rows(placed: list[Placed]) -> list[Row]:
-    """The newest record of each position, wherever it stands in the batch."""
+    """The newest record of each position, wherever it stands in the batch; of those of the same fill the last, made
+    anew (`streams.versions`)."""
     latest: dict[tuple[str, str], Position] = {}
     record: Position
     for _, _, record in placed:
         key = (record.account, record.symbol)
         held = latest.get(key)
-        if held is None or (record.last_seq, record.last_index) > (held.last_seq, held.last_index):
+        if held is None or (record.last_seq, record.last_index) >= (held.last_seq, held.last_index):
             latest[key] = record
     return [_position(record) for record in latest.values()]
 
 
 def position_history_rows(placed: list[Placed]) -> list[Row]:
-    return [(*_history(record), _json(record.strategies) if record.strategies else "[]") for _, _, record in placed]
+    """One of each fill, the last."""
+    latest = {(one.account, one.symbol, one.last_seq, one.last_index): one for _, _, one in placed}
+    return [(*_history(one), _json(one.strategies) if one.strategies else "[]") for one in latest.values()]
 
 
 POSITIONS: Final = Table(
@@ -69,7 +73,7 @@ POSITIONS: Final = Table(
             (("updated_at", moment("ts_ns")),),
             "ON CONFLICT (account, symbol) DO UPDATE SET "
             + ", ".join(f"{column} = excluded.{column}" for column in (*_POSITION_COLUMNS[2:], "updated_at"))
-            + " WHERE (excluded.last_seq, excluded.last_index) > (positions.last_seq, positions.last_index)",
+            + " WHERE (excluded.last_seq, excluded.last_index) >= (positions.last_seq, positions.last_index)",
         ),
     ),
 )
@@ -82,7 +86,8 @@ POSITION_HISTORY: Final = Table(
             "position_history",
             _HISTORY_COLUMNS,
             TIMESTAMP,
-            "ON CONFLICT (account, symbol, last_seq, last_index, timestamp) DO NOTHING",
+            "ON CONFLICT (account, symbol, last_seq, last_index, timestamp) DO UPDATE SET "
+            + ", ".join(f"{column} = excluded.{column}" for column in _HISTORY_COLUMNS if column not in _HISTORY_KEY),
         ),
     ),
 )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
+from engine import topics
+from engine.messages import TopicVersion, as_json
 from streams import day as days
 from streams.day import Entry
-from tests.day.memory import Day, MemoryLog
+from tests.day.memory import PARTITIONS, Day, MemoryLog
 from tests.day.tampering import Change, Tampered, find, with_field
 
 DAY = date(2026, 11, 27)
@@ -34,6 +37,23 @@ def test_the_same_again(log: MemoryLog) -> None:
     assert result.record_hashes > 20
     assert result.unhashed == 0
     assert "bit-identical" in result.report()
+
+
+def test_positions_that_were_made_anew_are_compared_from_where_they_begin(log: MemoryLog) -> None:
+    """Those before are in the hashes only."""
+    made = deepcopy(log)
+    before = {at: list(entries) for at, entries in log.entries.items() if at[0] in ("positions", "pnl")}
+    ends = {name: [len(before[name, number]) for number in range(PARTITIONS)] for name in ("positions", "pnl")}
+    for (name, _), entries in before.items():
+        for entry in entries if name == "positions" else ():
+            account = entry.key.decode().partition("|")[0]
+            made.append(topics.POSITIONS, entry.key.decode(), entry.value, partition_key=account)
+    assert not days.verify(made, DAY).ok, "twice in one version"
+    version = TopicVersion(
+        topic="positions", version=2, begins=ends["positions"], after={"pnl": ends["pnl"]}, stopping=False, ts_ns=1
+    )
+    made.append(topics.TOPIC_VERSIONS, "positions", as_json(version))
+    assert days.verify(made, DAY).ok
 
 
 @pytest.mark.parametrize(

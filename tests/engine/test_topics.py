@@ -15,7 +15,7 @@ from engine.topics import TOPICS, Topic
 EXPECTED = (
     *("orders", "commands", "order-events", "fills", "trades", "books", "positions", "pnl"),
     *("candles", "order-flow", "alerts"),
-    *("instruments", "accounts", "corporate-actions", "ledger-state", "state-hashes", "audit"),
+    *("instruments", "accounts", "corporate-actions", "ledger-state", "topic-versions", "state-hashes", "audit"),
     *("signals", "strategy-events", "strategy-state", "dead-letters"),
 )
 

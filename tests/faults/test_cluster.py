@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException
 
 from engine.topics import POSITIONS
 from infra.kafka import admin_client
-from streams.app import GROUP
+from streams.rebuild import GROUP
 from tests.cluster import BROKERS, running_cluster
 from tests.faults.load import LONG_PAUSE_S, loading
 from tests.faults.run import Run

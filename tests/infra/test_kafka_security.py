@@ -16,7 +16,7 @@ from infra.child import secrets_of
 from infra.errors import OperatorError
 from infra.kafka_security import NONE, security
 from infra.settings import ADDRESSES, SECRETS, Settings, load
-from streams.app import GROUP
+from streams.rebuild import GROUP
 
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 PASSWORD = "a password of the desk"

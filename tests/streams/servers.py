@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import msgspec
 import psycopg
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, TopicPartition
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
@@ -78,6 +78,14 @@ def delete_topic(bootstrap: str, name: str) -> None:
     admin.delete_topics([name])[name].result(30)
     wait_for(lambda: name not in admin.list_topics(timeout=10).topics, f"{name} to be deleted")
     create_topics(bootstrap)
+
+
+def delete_first(bootstrap: str, name: str) -> None:
+    """Deletes the first record of a partition that has some, as retention does."""
+    partition = next(p for p, (low, high) in log_bounds(bootstrap, [name]).items() if high > low)
+    admin = kafka.admin_client(bootstrap)
+    for deleted in admin.delete_records([TopicPartition(*partition, 1)]).values():
+        deleted.result(30)
 
 
 def counts(bootstrap: str, *names: str) -> dict[str, int]:

@@ -16,7 +16,7 @@ import pytest
 from engine import messages, topics
 from engine.answers import HeldPosition, Positions
 from engine.units import divide_half_even
-from streams import corporate_actions, ledger, records
+from streams import corporate_actions, ledger, records, versions
 from streams.audit import Audit, AuditResult
 from streams.consumer import Cursor
 from streams.engine_positions import COMPARED
@@ -29,14 +29,18 @@ Topics = dict[str, list[Any]]
 class MemoryLog:
     """Records in lists; a topic is one partition."""
 
-    def __init__(self, written: Topics) -> None:
+    def __init__(self, written: Topics, version: messages.TopicVersion = versions.FIRST) -> None:
         self._written = written
+        self._version = version
 
     def end(self, topic: topics.Topic) -> Cursor:
         return {(topic.name, 0): len(self._written[topic.name])}
 
-    def values(self, topic: topics.Topic, end: Cursor) -> Iterator[bytes]:
-        for value in self._written[topic.name][: end[topic.name, 0]]:
+    def version(self) -> messages.TopicVersion:
+        return self._version
+
+    def values(self, topic: topics.Topic, end: Cursor, start: Cursor) -> Iterator[bytes]:
+        for value in self._written[topic.name][start.get((topic.name, 0), 0) : end[topic.name, 0]]:
             yield value if isinstance(value, bytes) else messages.as_json(value)
 
 
@@ -524,6 +528,28 @@ def test_in_a_moving_market_only_the_old_must_be_counted(
     assert not Audit(MemoryLog(cut), moving=True).run().ok
 
 
+def test_what_is_made_anew_is_audited_from_where_it_begins(books: Topics) -> None:
+    """Wrong positions, P&L of those, then all positions again: what stands before is no difference any more, but what
+    is not made anew still is one."""
+    wrong = [msgspec.structs.replace(record, cost="1234.56") for record in books["positions"]]
+    *early, last = books["pnl"]
+    written = {**books, "positions": [*wrong, *books["positions"]], "pnl": books["pnl"]}
+    assert not audited(written).ok
+
+    def version(pnl: int) -> messages.TopicVersion:
+        return msgspec.structs.replace(versions.FIRST, version=2, begins=[len(wrong)], after={"pnl": [pnl]}, ts_ns=1)
+
+    for pnl in (0, len(early), len(books["pnl"])):
+        found = Audit(MemoryLog(written, version(pnl))).run()
+        assert found.ok, found.report()
+        assert found.positions == len(books["positions"])
+    bad = msgspec.structs.replace(last, equity="1.00")
+    assert not Audit(MemoryLog({**written, "pnl": [*early, bad]}, version(len(early)))).run().ok
+    assert not Audit(MemoryLog({**written, "pnl": [*early, bad]}, version(len(books["pnl"])))).run().ok
+    short = {**written, "positions": written["positions"][:-1]}
+    assert not Audit(MemoryLog(short, version(0))).run().ok
+
+
 def test_the_audit_imports_neither_the_ledger_nor_the_agents() -> None:
     code = "import streams.audit, sys; print(*(name for name in sys.modules if name.startswith('streams.')))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -534,4 +560,5 @@ def test_the_audit_imports_neither_the_ledger_nor_the_agents() -> None:
         "streams.lifecycle",
         "streams.metrics",
         "streams.recomputation",
+        "streams.versions",
     ]

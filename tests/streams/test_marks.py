@@ -112,6 +112,7 @@ FLAT = msgspec.structs.replace(HELD, quantity="0", cost="0.00", average_price=No
         (record(), record(price=Price(20_003, "mid", 10, 90)), True),
         (record(), record(price=Price(20_001, "mid", 10, 99)), False),
         (record(), record(held=msgspec.structs.replace(HELD, last_seq=6)), True),
+        (record(), record(held=msgspec.structs.replace(HELD, cost="1.23")), True),
         (record(held=FLAT), record(held=FLAT, price=Price(20_003, "mid", 10, 90)), False),
     ],
 )

@@ -240,6 +240,18 @@ def test_a_rejected_order_gives_its_client_order_id_up(
     assert dict(query(dsn, "SELECT order_id, client_order_id FROM orders")) == ids
 
 
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
+def test_positions_that_are_made_anew_replace_those_before(topics: str, dsn: str, together: bool) -> None:
+    day = whole_day(4, 60)
+    right = [one for one in day if one[0] == "positions"]
+    wrong = [(topic, key, msgspec.structs.replace(record, cost="1.23")) for topic, key, record in right]
+    with running(topics, dsn):
+        for batch in ([*wrong, *day],) if together else (wrong, day):
+            flow.produce(topics, batch)
+            wait_for(lambda: is_caught_up(topics, dsn), "the sink")
+    check_rows(dsn, day)
+
+
 def test_nothing_is_missing_or_twice_through_kills(topics: str, dsn: str, tmp_path: Path) -> None:
     day = whole_day(2, 1_500)
     flow.produce(topics, day)
