@@ -11,11 +11,12 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 
 .DEFAULT_GOAL := help
 .PHONY: help up detach down status test test-unit test-integration test-web test-browser test-timescale test-prometheus test-secure test-cluster \
-	test-bench test-day faults simulate fuzz fuzz-api lint format docs lock wheel clean
+	test-bench test-day test-backup faults simulate fuzz fuzz-api lint format docs lock wheel clean
 
 # Tests run in so many processes; those that share a server stay in one (tests/conftest.py).
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+QUICK := not browser and not bench and not faults and not cluster and not secure and not backup and not day and not long and not prometheus
 
 # How long the long suites run; CI gives smaller numbers.
 KILLS ?= 20
@@ -42,10 +43,10 @@ status: $(VENV)/.run ## show its processes
 	@$(BIN)/hft status
 
 test: $(VENV)/.dev ## the tests that take minutes aside, every one: unit tests, then those with the real servers
-	@$(PYTEST) -m "not browser and not bench and not faults and not cluster and not day and not long and not prometheus and not secure"
+	@$(PYTEST) -m "$(QUICK)"
 
 test-unit: $(VENV)/.dev ## the tests that start no system
-	@$(PYTEST) -m "not browser and not bench and not faults and not cluster and not day and not long and not prometheus and not secure and not integration"
+	@$(PYTEST) -m "$(QUICK) and not integration"
 
 test-integration: $(VENV)/.dev ## the tests that start the whole system
 	@$(PYTEST) -m integration
@@ -79,6 +80,9 @@ test-bench: $(VENV)/.dev ## the benchmarks of streams and outages in their short
 
 test-day: $(VENV)/.dev ## a day of ORDERS=200000 with kills, and the same day again from Kafka, bit by bit
 	@ORDERS=$(ORDERS) $(BIN)/python -m pytest -m day -s
+
+test-backup: $(VENV)/.dev ## trade, hft backup, wipe everything, hft restore, go on: in two minutes
+	@$(BIN)/python -m pytest -m backup -s
 
 simulate: $(VENV)/.dev ## the engine on a faulty disk, clock and Kafka, in one process; SEEDS=10000
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)

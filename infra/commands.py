@@ -11,6 +11,7 @@ from infra import kafka_security
 from infra.administration import COMMANDS
 from infra.bench.command import bench
 from infra.commands_backtest import backtest
+from infra.commands_backup import COMMANDS as BACKUP
 from infra.commands_compare import compare
 from infra.commands_corporate import COMMANDS as CORPORATE
 from infra.commands_kafka import kafka_access
@@ -169,6 +170,6 @@ def settings(markdown: bool) -> None:
 
 for command in (
     *(audit, backtest, bench, compare, doctor, kafka_access, load_test, rebuild, replay, report, strategy),
-    *(*COMMANDS, *CORPORATE, *USER_COMMANDS),
+    *(*BACKUP, *COMMANDS, *CORPORATE, *USER_COMMANDS),
 ):
     hft.add_command(command)

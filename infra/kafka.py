@@ -221,7 +221,7 @@ def create_topics(
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise OperatorError(f"topic {name} cannot be created: {error.args[0].str()}") from None
-        _wait_for_leaders(admin, {topic.name for topic in topics}, limit_s)
+        wait_for_leaders(admin, {topic.name for topic in topics}, limit_s)
     except KafkaException as error:
         raise OperatorError(
             f"Kafka at {bootstrap} does not answer ({heard.instead_of(error, admin).args[0].str()}): "
@@ -235,7 +235,7 @@ def create_topics(
     return len(missing)
 
 
-def _wait_for_leaders(admin: AdminClient, names: set[str], limit_s: float) -> None:
+def wait_for_leaders(admin: AdminClient, names: set[str], limit_s: float) -> None:
     limit = time.monotonic() + limit_s
     while True:
         known = admin.list_topics(timeout=limit_s).topics

@@ -59,13 +59,14 @@ def read(folder: Path = FOLDER) -> list[Migration]:
     return migrations
 
 
-def migrate(dsn: str, folder: Path = FOLDER, *, history_days: int = 0) -> Schema:
+def migrate(dsn: str, folder: Path = FOLDER, *, history_days: int = 0, until: int | None = None) -> Schema:
     """Brings the database to the newest schema that this program knows, and fits it to its edition. `history_days` is
-    what the Community edition's own policies keep (0: everything); elsewhere the sink's job does that.
+    what the Community edition's own policies keep (0: everything); elsewhere the sink's job does that. `until`: an
+    older schema, as plain Postgres has it, for rows of that time.
 
     Raises `OperatorError` where it is newer already, cannot be reached, or a statement fails (then nothing of that
     file stays)."""
-    migrations = read(folder)
+    migrations = read(folder)[:until]
     try:
         with psycopg.connect(dsn, autocommit=True, connect_timeout=CONNECT_S) as connection:
             connection.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
@@ -81,7 +82,7 @@ def migrate(dsn: str, folder: Path = FOLDER, *, history_days: int = 0) -> Schema
                 )
             for migration in migrations[present:]:
                 _apply(connection, migration)
-            if folder == FOLDER:
+            if folder == FOLDER and until is None:
                 _fit(connection, server.edition, history_days)
             return Schema(len(migrations), len(migrations) - present, server.line)
     except psycopg.OperationalError as error:
