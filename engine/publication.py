@@ -47,6 +47,7 @@ from engine.topics import (
     TRADES,
     Topic,
 )
+from engine.traces import Traces, traceparent
 from engine.words import ExecType, Liquidity
 
 TRADE: Final = int(ExecType.TRADE)
@@ -65,6 +66,8 @@ class Output(NamedTuple):
     value: bytes
     at: tuple[int, int]
     """(seq, index): rises within each partition."""
+    trace: bytes = b""
+    """`traceparent` of the order that it is about; what everybody may see has none."""
 
 
 class Publication:
@@ -75,6 +78,7 @@ class Publication:
         self._reporter = Reporter(core, shard=shard, epoch=epoch)
         self._bytes = RecordBytes(core, shard=shard, epoch=epoch)
         self._names = Names(core)
+        self._traces = Traces()
         self._epoch = epoch
         self._changed: set[int] = set()
 
@@ -97,23 +101,26 @@ class Publication:
         self._changed.update(reports["instrument"].tolist())
         events, fills, trades = map(iter, self._bytes.reports(reports))
         columns = [reports[name].tolist() for name in ("seq", "index", "exec_type", "liquidity")]
-        for key, seq, index, kind, liquidity in zip(self._keys(reports), *columns, strict=True):
+        accounts = self._names.accounts(reports["account"])
+        traces = self._traces.headers(accounts, reports["client_order_id"].tolist())
+        for key, trace, seq, index, kind, liquidity in zip(
+            self._keys(reports, accounts), traces, *columns, strict=True
+        ):
             at = (seq, index)
             if kind == PRINT:
                 yield Output(TRADES, key, next(trades), at)
                 continue
-            yield Output(ORDER_EVENTS, key, next(events), at)
+            yield Output(ORDER_EVENTS, key, next(events), at, trace)
             if kind == TRADE:
-                yield Output(FILLS, key, next(fills), at)
+                yield Output(FILLS, key, next(fills), at, trace)
                 if liquidity == TAKER:
                     yield Output(TRADES, key, next(trades), at)
 
-    def _keys(self, reports: NDArray[Any]) -> list[str]:
+    def _keys(self, reports: NDArray[Any], accounts: list[str]) -> list[str]:
         """The symbol, or the account where there is none."""
         symbols = [units.symbol for units in self._names.units(reports["instrument"])]
         if all(symbols):
             return symbols
-        accounts = self._names.accounts(reports["account"])
         return [symbol or account for symbol, account in zip(symbols, accounts, strict=True)]
 
     def administrative(self, seq: int, entry: AdministrativeEntry) -> Iterator[Output]:
@@ -153,7 +160,8 @@ class Publication:
                     yield self._account(found, seq)
             case Refused():
                 event = self._reporter.refused_event(seq, entry.ts_ns, entry.source, command)
-                yield Output(ORDER_EVENTS, event.symbol or event.account, encode(event), (seq, 0))
+                trace = traceparent(command.account, command.client_order_id).encode()
+                yield Output(ORDER_EVENTS, event.symbol or event.account, encode(event), (seq, 0), trace)
             case Unreadable():
                 yield Output(DEAD_LETTERS, command.topic, encode(dead_letter(entry.ts_ns, command)), (seq, 0))
 

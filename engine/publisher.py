@@ -50,6 +50,7 @@ from engine.topics import (
     TRADES,
     Topic,
 )
+from engine.traces import HEADER, for_log
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ HASH_SECONDS: Final = 10.0
 HASH_SHARE: Final = 200
 """While it hashes the state, nothing is published: at most every 200th part of the time."""
 NOWHERE: Final[Position] = (0, 0)
+Headers = list[tuple[str, str | bytes | None]]
 
 encode: Final = msgspec.json.Encoder().encode
 
@@ -293,14 +295,19 @@ class Publisher:
 
     def _produce(self, outputs: Iterable[Output]) -> None:
         """Those that the partition that the key belongs to has not already."""
-        for topic, key, value, at in outputs:
+        for topic, key, value, at, trace in outputs:
             partition = 0 if topic.single else partition_of(key, self._partitions[topic.name])
             place = topic.name, partition
             if at <= self._published.get(place, NOWHERE):
                 continue
             self._published[place] = at
             self._pending.records += 1
-            self._send(topic, key, value, partition, [("at", b"%d.%d" % at)], self._on_delivery)
+            headers: Headers = [("at", b"%d.%d" % at)]
+            if trace:
+                headers.append((HEADER, trace))
+                if log.isEnabledFor(logging.DEBUG):
+                    log.debug("%s of command %d to partition %d", topic.name, at[0], partition, extra=for_log(trace))
+            self._send(topic, key, value, partition, headers, self._on_delivery)
             if topic is CORPORATE_ACTIONS:
                 self._wait_delivered()
 
@@ -315,7 +322,7 @@ class Publisher:
         key: str,
         value: bytes,
         partition: int,
-        headers: list[tuple[str, str | bytes | None]],
+        headers: Headers,
         on_delivery: Callable[[KafkaError | None, Message], None],
     ) -> None:
         while True:

@@ -22,6 +22,7 @@ from engine.instruments import load
 from engine.market_data import MarketData
 from engine.messages import Halt, Timer
 from engine.metrics import ENGINE, EngineGauges
+from engine.order_log import OrderLog
 from engine.producers import Producers
 from engine.requests import Requests
 from engine.revocations import RevocationFile, Revocations
@@ -101,6 +102,8 @@ class Server:
         self._arrivals = Arrivals(sequencer, ingress, self._batch, producers=producers)
         self._batch.follow(self._drop_copy.publish)
         self._batch.follow(self._market_data.follow)
+        if log.isEnabledFor(logging.DEBUG):
+            self._batch.follow(OrderLog(self._core).publish)
         self._arrivals_due = 0.0
         self._retry = 0.0
         self._last_seq = sequencer.last_seq

@@ -62,7 +62,7 @@ from gateway.writes import Writes
 log = logging.getLogger(__name__)
 
 READY_POLL_S: Final = 0.05
-EXPOSED: Final = ("Location", "Retry-After", "RateLimit", "RateLimit-Policy")
+EXPOSED: Final = ("Location", "Retry-After", "RateLimit", "RateLimit-Policy", "traceparent")
 """Headers that a page elsewhere may read."""
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -90,6 +90,8 @@ class Edge:
         if allowance is not None:
             headers.append((b"ratelimit-policy", b'"%b";q=%d;w=%d' % allowance.policy))
             headers.append((b"ratelimit", b'"%b";r=%d;t=%d' % allowance.state))
+        if seen.trace:
+            headers.append((b"traceparent", seen.trace.encode()))
         message["headers"] = headers
         method = scope["method"] if scope["method"] in METHODS else "OTHER"
         route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)

@@ -44,6 +44,7 @@ DECIMAL: Final = {
 HEADERS: Final = {
     "RateLimit": {"schema": {"type": "string"}, "description": "Requests left, and seconds until all are there again"},
     "RateLimit-Policy": {"schema": {"type": "string"}, "description": "Requests in a window of seconds"},
+    "traceparent": {"schema": {"type": "string"}, "description": "Of the order that the request was about"},
 }
 DESCRIPTION: Final = (
     "Prices, quantities and money are decimal text; on input numbers are taken too. `*_ns` are nanoseconds since the "

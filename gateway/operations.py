@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from engine import messages
+from engine.traces import HEADER
 from engine.words import OrderStatus, OrderType, Side
 from gateway import analytics, history, keys, layouts, login, market, orders, queries, risk, shapes, system, users
 from gateway.bodies import LARGEST_PAGE
@@ -63,6 +64,12 @@ LIST: Final = (
     CURSOR,
 )
 ORDER_ID: Final = Parameter("order_id", {"type": "string", "pattern": "^[0-9]{1,19}$"}, place="path", required=True)
+TRACEPARENT: Final = Parameter(
+    HEADER,
+    TEXT,
+    "W3C Trace Context: an order without a client_order_id gets its trace and span ids as one; else it is ignored",
+    place="header",
+)
 SYMBOL_PATH: Final = Parameter("symbol", {"type": "string", "minLength": 1}, place="path", required=True)
 USER_PATH: Final = Parameter("username", {"type": "string", "minLength": 1}, place="path", required=True)
 ACCOUNT_PATH: Final = Parameter("account", {"type": "string", "minLength": 1}, place="path", required=True)
@@ -142,6 +149,7 @@ OPERATIONS: Final = (
         "/api/order",
         "Enter an order",
         {200: orders.OrderReply, 201: orders.OrderReply},
+        (TRACEPARENT,),
         body=orders.NewOrderBody,
         problems=TAKEN,
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from decimal import Decimal
 from typing import Final
@@ -16,6 +17,7 @@ from engine.messages import Cancel, CancelAll, Name, NewOrder, Order, OrderComma
 from engine.refusal import Refusal
 from engine.sessions import NOT_YOUR_TIME
 from engine.tokens import EVERY_ACCOUNT, Identity
+from engine.traces import HEADER, carried, for_log, traceparent
 from engine.words import WORKING_WORDS, OrderStatus, Outcome, Reason, Source
 from gateway import auth, bodies, browser
 from gateway.auth import Authenticator
@@ -26,6 +28,8 @@ from gateway.metrics import Window
 from gateway.problems import Problem, rejected
 from gateway.requests import seen_of
 from gateway.writes import Write, Writes, as_written
+
+log = logging.getLogger(__name__)
 
 SETTLE_S: Final = 3.0
 """How long a cancel-all, a kill switch or a limit waits to read its effect back: longer than the publisher takes for
@@ -113,6 +117,9 @@ class Orders:
         """POST /api/order"""
         identity = self._authenticator.identify(request)
         body = await bodies.read(request, _new_order)
+        given = carried(request.headers.get(HEADER, "")) if body.client_order_id is None else None
+        if given is not None:
+            body = replace(body, client_order_id=given)
         reply = await self._submit(request, identity, body)
         status = 200 if reply.outcome == DUPLICATE else 201
         return browser.reply(browser.encoded(reply), status, {"Location": f"/api/orders/{reply.order_id}"})
@@ -192,8 +199,15 @@ class Orders:
         return browser.reply(browser.encoded(answer), 207)
 
     async def _submit(self, request: Request, identity: Identity, command: OrderCommand) -> OrderReply:
-        reply = await self.submit(identity, command, Source.REST)
-        seen_of(request.scope).seq = reply.seq
+        seen = seen_of(request.scope)
+        try:
+            reply = await self.submit(identity, command, Source.REST)
+        except Problem as problem:
+            told = problem.extensions
+            seen.trace = traceparent(str(told.get("account", "")), str(told.get("client_order_id") or ""))
+            raise
+        seen.seq = reply.seq
+        seen.trace = traceparent(reply.account, reply.client_order_id or "")
         return reply
 
     async def _owner(self, identity: Identity, order_id: str) -> tuple[str, str | None]:
@@ -224,6 +238,8 @@ class Orders:
         begun = time.perf_counter()
         reply = await self._exchange.submit(command, identity.actor, source)
         self._waited.add(time.perf_counter() - begun)
+        if log.isEnabledFor(logging.DEBUG):
+            log_reply(command, account, reply)
         refused_before = reply.outcome == DUPLICATE and reply.order_status == OrderStatus.REJECTED.wire
         if reply.outcome == REJECTED or refused_before:
             self._remember(command, account, reply, source)
@@ -281,6 +297,21 @@ class Orders:
                 break
             await self._hub.change(left)
         return False
+
+
+def log_reply(command: OrderCommand, account: str, reply: Reply) -> None:
+    """A line for each order that the engine's reply names."""
+    for leg in [reply] if reply.orders is None else reply.orders:
+        name = leg.client_order_id or getattr(command, "client_order_id", None)
+        log.debug(
+            "command %d: %s of %s: %s%s",
+            reply.seq,
+            name or f"order {leg.order_id}",
+            account,
+            leg.outcome,
+            f" ({leg.reason})" if leg.reason else "",
+            extra=for_log(traceparent(account, name or "")),
+        )
 
 
 def canceled(order: Order, reply: Reply) -> CancelResult:

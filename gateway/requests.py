@@ -34,7 +34,7 @@ class Quota(NamedTuple):
 class Seen:
     """Filled in by whoever learns it."""
 
-    __slots__ = ("actor", "allowance", "body", "identity", "reason", "seq")
+    __slots__ = ("actor", "allowance", "body", "identity", "reason", "seq", "trace")
 
     def __init__(self) -> None:
         self.identity: Identity | None = None
@@ -46,6 +46,8 @@ class Seen:
         """Why it was refused."""
         self.seq: int | None = None
         """Of the engine's command that it became."""
+        self.trace = ""
+        """`traceparent` of the order that it was about."""
 
 
 def seen_of(scope: Scope | dict[str, Any]) -> Seen:

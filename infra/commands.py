@@ -18,6 +18,7 @@ from infra.commands_kafka import kafka_access
 from infra.commands_rebuild import rebuild
 from infra.commands_report import report
 from infra.commands_strategy import strategy
+from infra.commands_trace import trace
 from infra.commands_users import COMMANDS as USER_COMMANDS
 from infra.doctor.command import doctor
 from infra.load.command import load as load_test
@@ -169,7 +170,7 @@ def settings(markdown: bool) -> None:
 
 
 for command in (
-    *(audit, backtest, bench, compare, doctor, kafka_access, load_test, rebuild, replay, report, strategy),
+    *(audit, backtest, bench, compare, doctor, kafka_access, load_test, rebuild, replay, report, strategy, trace),
     *(*BACKUP, *COMMANDS, *CORPORATE, *USER_COMMANDS),
 ):
     hft.add_command(command)

@@ -37,6 +37,10 @@ class TextLines(logging.Formatter):
         super().__init__(TEXT)
         self._secrets = tuple(secrets)
 
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        trace = getattr(record, "trace", "")
+        return super().formatMessage(record) + (f" trace={trace}" if trace else "")
+
     def format(self, record: logging.LogRecord) -> str:
         return masked(super().format(record), self._secrets)
 
@@ -50,6 +54,8 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     logger: str
     message: str
     exception: str = ""
+    trace: str = ""
+    """Of the order that it speaks about (`engine.traces`)."""
 
 
 class JsonLines(logging.Formatter):
@@ -66,6 +72,7 @@ class JsonLines(logging.Formatter):
             logger=record.name,
             message=masked(record.getMessage(), self._secrets),
             exception=masked(self.formatException(record.exc_info), self._secrets) if record.exc_info else "",
+            trace=getattr(record, "trace", ""),
         )
         return msgspec.json.encode(line).decode()
 

@@ -19,6 +19,7 @@ from confluent_kafka import KafkaException, Message
 from msgspec import Struct
 
 from engine import messages, topics, words
+from engine.traces import of_headers
 from engine.units import Scale
 from engine.words import Phase
 from streams import corporate_actions, ledger, records, versions
@@ -316,6 +317,7 @@ class Follower:
                 error.reason if isinstance(error, records.Unusable) else words.Reason.MALFORMED,
                 error.field if isinstance(error, records.Unusable) else None,
                 str(error),
+                of_headers(message.headers()),
             )
 
     def _on_instrument(self, record: messages.Instrument) -> None:

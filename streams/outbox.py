@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from engine import acks, kafka, messages, topics, words
 from engine.quiet import LIBRDKAFKA
+from engine.traces import HEADER, for_log
 from streams import metrics
 from streams.consumer import ANSWER_S, Cursor, Partition, Place
 
@@ -57,9 +58,12 @@ class Outbox:
             raise KafkaException(metadata.error)
         return len(metadata.partitions)
 
-    def send(self, topic: str, key: str, value: bytes, partition: int | None = None) -> None:
-        """Queues a record; `delivered` waits for it. Without a partition the key decides."""
+    def send(self, topic: str, key: str, value: bytes, partition: int | None = None, trace: bytes = b"") -> None:
+        """Queues a record; `delivered` waits for it. Without a partition the key decides. `trace`: the `traceparent` of
+        the order that it follows from."""
         options: dict[str, Any] = {} if partition is None else {"partition": partition}
+        if trace:
+            options["headers"] = [(HEADER, trace)]
         while True:
             try:
                 self._producer.produce(topic, value, key.encode(), on_delivery=self._on_delivery, **options)
@@ -76,11 +80,15 @@ class Outbox:
         reason: words.Reason,
         field: str | None,
         text: str,
+        trace: bytes = b"",
     ) -> None:
-        """Queues a record about the one at `source` for `dead-letters`, with the first MOST_BYTES of it."""
+        """Queues a record about the one at `source` for `dead-letters`, with the first MOST_BYTES of it; `trace`: its
+        `traceparent`."""
         topic, partition, offset = source
         metrics.DEAD_LETTERS.labels(topic).inc()
-        log.warning("dead letter: %s/%d offset %d: %s", topic, partition, offset, text[:MOST_TEXT])
+        log.warning(
+            "dead letter: %s/%d offset %d: %s", topic, partition, offset, text[:MOST_TEXT], extra=for_log(trace)
+        )
         letter = messages.DeadLetter(
             topic=topic,
             partition=partition,
@@ -92,7 +100,7 @@ class Outbox:
             key=None if key is None else key[:MOST_BYTES].decode(errors="replace"),
             value=base64.b64encode((value or b"")[:MOST_BYTES]).decode(),
         )
-        self.send(topics.DEAD_LETTERS.name, topic, messages.as_json(letter))
+        self.send(topics.DEAD_LETTERS.name, topic, messages.as_json(letter), trace=trace)
 
     def delivered(self) -> None:
         """Returns when Kafka has acknowledged everything queued, however long it is away.

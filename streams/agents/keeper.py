@@ -20,6 +20,7 @@ from confluent_kafka import Message
 
 from engine import words
 from engine.metrics import LEGS
+from engine.traces import of_headers
 from streams import metrics, state, versions
 from streams.consumer import LogMismatch, Partition, Place, log_bounds, place, read_to_end
 from streams.outbox import MOST_TEXT, Outbox
@@ -75,6 +76,8 @@ class Keeper(ABC, Generic[S]):
         self.lock = asyncio.Lock()
         self.stamps: list[int] = []
         """When the commands behind the output that is being sent were sequenced, where an agent notes that."""
+        self.trace = b""
+        """`traceparent` of the order that the record which is being folded follows from."""
         self._records = metrics.RECORDS.labels(f"agent-{self.agent}")
         self._batch = metrics.BATCH.labels(f"agent-{self.agent}")
         self.shelves: dict[int, Shelf[S]] = {}
@@ -172,6 +175,7 @@ class Keeper(ABC, Generic[S]):
                 if record.offset < shelf.next_offset:
                     continue
                 shelf.next_offset = record.offset + 1
+                self.trace = of_headers(record.headers)
                 try:
                     await self.fold(shelf, record.value or b"")
                 except (Unusable, msgspec.DecodeError, ValueError) as error:
@@ -183,6 +187,7 @@ class Keeper(ABC, Generic[S]):
                         error.reason if isinstance(error, Unusable) else words.Reason.MALFORMED,
                         error.field if isinstance(error, Unusable) else None,
                         str(error),
+                        self.trace,
                     )
             self._records.inc(len(batch))
             self._batch.observe(len(batch))

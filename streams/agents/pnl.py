@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from engine import messages, topics
 from engine.partitions import partition_of
+from engine.traces import for_log
 from engine.units import Scale
 from streams import records, state
 from streams.agents.keeper import Keeper, Shelf
@@ -93,6 +94,8 @@ class PnlKeeper(Keeper[AccountState]):
         self._count = outbox.partition_count(self.output)
         self._due: dict[str, int] = {}
         """Accounts to look at → their source partition."""
+        self._traces: dict[str, bytes] = {}
+        """Account → trace of the last order that has changed its positions since its last record."""
         self._published_at: dict[str, float] = {}
         self._abroad: set[str] = set()
         """Accounts that have traded in another currency than their own."""
@@ -111,6 +114,8 @@ class PnlKeeper(Keeper[AccountState]):
         for part in record.strategies:
             account.strategies.setdefault(part.strategy, {})[record.symbol] = part
         shelf.touched.add(record.account)
+        if self.trace:
+            self._traces[record.account] = self.trace
         self._note(shelf.partition, record)
 
     def _note(self, partition: int, record: messages.Position) -> None:
@@ -176,7 +181,11 @@ class PnlKeeper(Keeper[AccountState]):
         record = records.pnl(reference, last, account.positions, account.strategies, prices, exchange)
         if not is_news(last, record):
             return
-        self.outbox.send(self.output, reference.account, _encode(record), partition_of(reference.account, self._count))
+        trace = self._traces.pop(reference.account, b"")
+        partition = partition_of(reference.account, self._count)
+        self.outbox.send(self.output, reference.account, _encode(record), partition, trace)
+        if trace and log.isEnabledFor(logging.DEBUG):
+            log.debug("P&L of %s: equity %s", reference.account, record.equity, extra=for_log(trace))
         self._published_at[reference.account] = now
         account.published = record
         shelf.touched.add(reference.account)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Final
 
@@ -11,12 +12,15 @@ from confluent_kafka import Message
 
 from engine import messages, topics, words
 from engine.partitions import partition_of
+from engine.traces import for_log
 from engine.units import Scale
 from streams import holdings, ledger, records
 from streams.agents.keeper import Keeper, Shelf
 from streams.corporate_actions import Action
 from streams.marks import REFERENCE_WAIT_S, Follower, Uncertain
 from streams.outbox import Outbox
+
+log = logging.getLogger(__name__)
 
 _fills: Final = msgspec.json.Decoder(messages.Fill)
 _positions: Final = msgspec.json.Decoder(messages.Position)
@@ -52,15 +56,20 @@ class PositionKeeper(Keeper[ledger.Holding]):
             await self._act_before(shelf, fill, scale)
         folded = holdings.fold(shelf.states, fill, scale, method)
         if folded is not None:
-            self._send(shelf, folded)
+            self._send(shelf, folded, self.trace)
 
-    def _send(self, shelf: Shelf[ledger.Holding], folded: holdings.Folded) -> None:
-        """Notes what has changed, and publishes the position where that was not done before."""
+    def _send(self, shelf: Shelf[ledger.Holding], folded: holdings.Folded, trace: bytes = b"") -> None:
+        """Notes what has changed, and publishes the position where that was not done before. `trace`: of the order that
+        was filled."""
         shelf.touched.update(folded.keys)
         record, key = folded.record, folded.keys[0]
         if (record.last_seq, record.last_index) > self._published.get(key, (0, -1)):
-            self.outbox.send(self.output, key, _encode(record), partition_of(record.account, self._count))
+            self.outbox.send(self.output, key, _encode(record), partition_of(record.account, self._count), trace)
             self.stamps.append(record.ts_ns)
+            if trace and log.isEnabledFor(logging.DEBUG):
+                log.debug(
+                    "position of %s in %s: %s", record.account, record.symbol, record.quantity, extra=for_log(trace)
+                )
 
     # ---------------------------------------------------------------------------------------- corporate actions
 

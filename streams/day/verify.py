@@ -216,7 +216,7 @@ class _Day:
         """What the engine must have said, against what topics hold."""
         reference, compared, counts = self._reference, self._compared, self._counts
         records = self.result.records
-        for topic, key, value, _ in outputs:
+        for topic, key, value, _, _ in outputs:
             name = topic.name
             if topic in IN_ORDER:
                 compared[name, partition_of(key, counts[name])].add(key.encode(), value)

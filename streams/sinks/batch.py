@@ -9,6 +9,7 @@ import msgspec
 from confluent_kafka import Message
 
 from engine import topics, words
+from engine.traces import of_headers
 from streams.consumer import Cursor, Place
 from streams.outbox import Outbox
 from streams.sinks.tables import Placed
@@ -62,4 +63,5 @@ class Decoder:
             words.Reason.MALFORMED,
             None,
             text,
+            of_headers(message.headers()),
         )

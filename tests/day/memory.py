@@ -166,7 +166,7 @@ class Day:
         self._tick()
 
     def _publish(self, outputs: Iterator[Output]) -> None:
-        for topic, key, value, _ in outputs:
+        for topic, key, value, _, _ in outputs:
             if topic.name in self.log.counts:
                 self.log.append(topic, key, value)
             record: Any = msgspec.json.decode(value, type=topic.record)

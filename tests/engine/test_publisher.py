@@ -45,7 +45,9 @@ from engine.topics import (
     TOPICS,
     TRADES,
 )
+from engine.traces import of_headers, traceparent
 from infra.kafka import create_topics
+from streams.consumer import read_to_end
 from tests.engine.doors import define, logged_in, open_engine
 from tests.engine.sequences import MAX_ORDERS, orders, running
 from tests.engine.sequences import define as define_all
@@ -115,6 +117,20 @@ def read_all(bootstrap: str, topic: str, kind: Any) -> dict[int, list[Any]]:
     return records
 
 
+def check_traces(bootstrap: str) -> None:
+    """Each record of an order carries its trace; what everybody sees carries none."""
+    for topic in (ORDER_EVENTS, FILLS, TRADES, COMMANDS):
+        counts = {(topic.name, number): None for number in range(1 if topic.single else 3)}
+        for batch in read_to_end(bootstrap, counts):
+            for message in batch:
+                header = of_headers(message.headers()).decode()
+                if topic in (ORDER_EVENTS, FILLS):
+                    record = msgspec.json.decode(message.value() or b"", type=topic.record)
+                    assert header == traceparent(record.account, record.client_order_id)
+                else:
+                    assert header == ""
+
+
 def limit(side: str, quantity: int, price: int, account: str, **more: Any) -> NewOrder:
     return NewOrder(
         account=account, symbol="AAPL", side=side, quantity=Decimal(quantity), limit_price=Decimal(price), **more
@@ -151,6 +167,7 @@ def test_every_event_once_across_restarts(tmp_path: Path, bootstrap: str) -> Non
     fills = flat(read_all(bootstrap, FILLS.name, Fill))
     assert [fill.fill_id for fill in fills] == [event.exec_id for event in events if event.exec_type == "trade"]
     trades = flat(read_all(bootstrap, TRADES.name, Trade))
+    check_traces(bootstrap)
     assert len(fills) == 2 * sum(not trade.hidden for trade in trades)
     assert [trade.quantity for trade in trades if trade.hidden] == ["7"]
     bought = sum(Decimal(fill.quantity) for fill in fills if fill.side == "buy")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from engine.messages import Order
+from engine.traces import traceparent
 from tests.gateway.running import eventually
 
 pytestmark = pytest.mark.integration
@@ -314,3 +316,22 @@ def test_a_preview_tells_why_an_order_would_be_refused(trader: httpx.Client, oth
     assert (answer.status_code, answer.json()["reason"]) == (422, "price_increment")
     assert trader.post("/api/orders/preview", json=body(symbol, account=other)).status_code == 403
     assert trader.post("/api/orders/preview", json=body("NOPE")).status_code == 422
+
+
+def test_an_order_has_a_trace_and_takes_the_clients(trader: httpx.Client, account: str, symbol: str) -> None:
+    answer = trader.post("/api/order", json=body(symbol, client_order_id="traced"))
+    assert answer.headers["traceparent"] == traceparent(account, "traced")
+    order_id = answer.json()["order_id"]
+    assert trader.delete(f"/api/orders/{order_id}").headers["traceparent"] == traceparent(account, "traced")
+    refused = trader.post("/api/order", json=body(symbol, client_order_id="worse", quantity="0"))
+    assert refused.status_code == 422
+    trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", uuid.uuid4().hex[:16]
+    given = {"traceparent": f"00-{trace}-{span}-00"}
+    answer = trader.post("/api/order", json=body(symbol), headers=given)
+    assert answer.json()["client_order_id"] == trace + span
+    assert answer.headers["traceparent"] == f"00-{trace}-{span}-01"
+    assert trader.post("/api/order", json=body(symbol), headers=given).json()["outcome"] == "duplicate"
+    answer = trader.post("/api/order", json=body(symbol, client_order_id="own"), headers=given)
+    assert answer.headers["traceparent"] == traceparent(account, "own")
+    answer = trader.post("/api/order", json=body(symbol), headers={"traceparent": "no trace"})
+    assert len(answer.json()["client_order_id"]) == 32

@@ -76,3 +76,13 @@ def test_a_process_logs_json_where_that_is_set(tmp_path: Path) -> None:
     [line] = [json.loads(line) for line in done.stderr.splitlines()]
     assert line["process"] == "engine"
     assert line["message"].startswith("HFT_ENGINE_CPU=4096: the processors here are ")
+
+
+def test_a_line_about_an_order_names_its_trace() -> None:
+    made = record("it was filled")
+    made.exc_info = None
+    assert "trace" not in TextLines().format(made)
+    assert "trace" not in json.loads(JsonLines("engine").format(made))
+    made.trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    assert TextLines().format(made).endswith(f"engine.server: it was filled trace={made.trace}")
+    assert json.loads(JsonLines("engine").format(made))["trace"] == made.trace

@@ -62,7 +62,7 @@ class Exchange:
             self.do(DefineAccount(account=name, deposit=Decimal(10**6), cost_method=flow.METHODS[number % 2]))
 
     def _keep(self, outputs: Iterator[Output]) -> None:
-        for topic, key, value, _ in outputs:
+        for topic, key, value, _, _ in outputs:
             self.published.append((topic.name, key, msgspec.json.decode(value, type=topic.record)))
 
     def do(self, command: AdministrativeCommand) -> None:

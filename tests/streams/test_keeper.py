@@ -23,10 +23,11 @@ class FakeOutbox:
     def partition_count(self, topic: str) -> int:
         return 4
 
-    def send(self, topic: str, key: str, value: bytes, partition: int | None = None) -> None:
+    def send(self, topic: str, key: str, value: bytes, partition: int | None = None, trace: bytes = b"") -> None:
         self.sent.append((topic, key))
 
-    def dead_letter(self, source: Any, key: Any, value: Any, ts_ns: int, reason: Any, field: Any, text: str) -> None:
+    def dead_letter(self, source: Any, *rest: Any) -> None:
+        _, _, _, _, field, _, self.trace = rest
         self.letters.append((source.offset, field))
 
     def delivered(self) -> None:

@@ -28,7 +28,7 @@ class Sent:
     def partition_count(self, topic: str) -> int:
         return 1
 
-    def send(self, topic: str, key: str, value: bytes, partition: int | None = None) -> None:
+    def send(self, topic: str, key: str, value: bytes, partition: int | None = None, trace: bytes = b"") -> None:
         assert topic == topics.POSITIONS.name
         self.records.append(msgspec.json.decode(value, type=messages.Position))
 
