@@ -12,6 +12,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +39,8 @@ from streams.audit import settle
 
 SYMBOL: Final = "AAPL"
 LOTS: Final = Decimal(1)
+CONNECTIONS: Final = 8
+"""That orders by REST are sent over at once."""
 FRAME: Final = 50
 """Orders sent at once by ZeroMQ."""
 SETTLE_S: Final = 120.0
@@ -180,24 +183,29 @@ class Measured:
 
     def by_rest(self, orders: int, price: str) -> None:
         headers = {"Authorization": f"Bearer {self.token()}"}
-        with httpx.Client(base_url=self.settings.gateway, headers=headers, timeout=30) as client:
-            for _ in range(orders):
-                order = self.order(price)
-                body = {
-                    "account": order.account,
-                    "symbol": SYMBOL,
-                    "side": order.side,
-                    "quantity": str(LOTS),
-                    "limit_price": price,
-                    "time_in_force": "gtc",
-                    "client_order_id": order.client_order_id,
-                }
-                answer = client.post("/api/order", json=body)
-                while answer.status_code == 429:
-                    time.sleep(0.05)
-                    answer = client.post("/api/order", json=body)
-                if answer.status_code != 201:
-                    raise OperatorError(f"the gateway refused it: {answer.text}")
+        with (
+            httpx.Client(base_url=self.settings.gateway, headers=headers, timeout=30) as client,
+            ThreadPoolExecutor(CONNECTIONS) as senders,
+        ):
+            made = [self.order(price) for _ in range(orders)]
+            list(senders.map(lambda order: self._post(client, order, price), made))  # raises what a sender has raised
+
+    def _post(self, client: httpx.Client, order: NewOrder, price: str) -> None:
+        body = {
+            "account": order.account,
+            "symbol": SYMBOL,
+            "side": order.side,
+            "quantity": str(LOTS),
+            "limit_price": price,
+            "time_in_force": "gtc",
+            "client_order_id": order.client_order_id,
+        }
+        answer = client.post("/api/order", json=body)
+        while answer.status_code == 429:
+            time.sleep(0.05)
+            answer = client.post("/api/order", json=body)
+        if answer.status_code != 201:
+            raise OperatorError(f"the gateway refused it: {answer.text}")
 
     def stream_bytes(self, clients: int) -> float:
         """The gateway's memory for each client that follows a stream and reads nothing more."""
@@ -234,7 +242,7 @@ def run(settings: Settings, orders: int, rest: int, rate: int, clients: int, idl
     sizes = {"orders by ZeroMQ": orders, "a second": rate, "orders by REST": rest, "clients": clients}
     return Result("What an order, a client and a gigabyte cost", sizes, [
         Figure("orders by ZeroMQ", orders / took, "/s"),
-        Figure("orders by REST, one after another", rest / rest_took, "/s"),
+        Figure(f"orders by REST, over {CONNECTIONS} connections", rest / rest_took, "/s"),
         *_bytes(each),
         *_microseconds("an order by ZeroMQ", each),
         *_microseconds("an order by REST", by_rest),

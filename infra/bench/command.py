@@ -226,3 +226,31 @@ def outage(window: float, rounds: int, rate: int, file: Path | None) -> None:
     from infra.bench.outage import run
 
     show(run(window, rounds, rate, say), file)
+
+
+@bench.command("capacity")
+@click.option("--orders", type=click.IntRange(min=1000), default=50_000, show_default=True, help="By ZeroMQ.")
+@click.option("--rest", type=click.IntRange(min=100), default=3_000, show_default=True, help="Orders by REST, besides.")
+@click.option("--rate", type=click.IntRange(min=1), default=1_000, show_default=True, help="By ZeroMQ, a second.")
+@click.option("--clients", type=click.IntRange(min=1), default=200, show_default=True, help="Of the event stream.")
+@click.option("--idle", type=click.FloatRange(min=1), default=10.0, show_default=True, help="Seconds without them.")
+@with_json
+def capacity(orders: int, rest: int, rate: int, clients: int, idle: float, file: Path | None) -> None:
+    """What an order, a client and a gigabyte cost the system that runs (this one, hft up)."""
+    from infra.bench.capacity import run
+    from infra.settings import load
+
+    show(run(load(), orders, rest, rate, clients, idle, say), file)
+
+
+@bench.command("metrics")
+@click.option("--pairs", type=click.IntRange(min=1), default=15, show_default=True, help="Runs, with and without.")
+@click.option("--singles", type=click.IntRange(min=10), default=3_000, show_default=True, help="One at a time, a run.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=1.5, show_default=True, help="Of a run's burst.")
+@click.option("--frame", type=click.IntRange(min=2, max=8192), default=4096, show_default=True, help="Commands of one.")
+@with_json
+def metrics(pairs: int, singles: int, seconds: float, frame: int, file: Path | None) -> None:
+    """What the engine's metrics cost an order, with and without them in turns."""
+    from infra.bench.metrics import run
+
+    show(run(pairs, singles, seconds, frame, say), file)

@@ -50,8 +50,8 @@ class Sandbox(NamedTuple):
         process.wait_ready()
         return process
 
-    def engine(self) -> Program:
-        """The engine as `hft up` starts it, but for the address."""
+    def engine(self, **environment: str) -> Program:
+        """The engine as `hft up` starts it, but for the address; `environment`: more of it."""
         mark = self.folders.mark("engine")
 
         def forget() -> None:
@@ -61,7 +61,7 @@ class Sandbox(NamedTuple):
             name="engine",
             command=(sys.executable, "-m", "infra.bench.engine_child", self.address, str(mark)),
             log=self.folders.log("engine"),
-            environment=self.settings.environment(),
+            environment={**self.settings.environment(), **environment},
             prepare=forget,
             probe=mark.exists,
             start_limit_s=SERVICES["engine"].start_limit_s,

@@ -64,7 +64,7 @@ def run(seconds: float, frame: int, singles: int, sustained_seconds: float, say:
     return Result("Through ZeroMQ (ipc), journal on", sizes, figures)
 
 
-def _sent(client: Client, made: OrderFrames, may_send: Callable[[], bool], until: float) -> tuple[int, int]:
+def keep_in_flight(client: Client, made: OrderFrames, may_send: Callable[[], bool], until: float) -> tuple[int, int]:
     """Keeps frames in flight until then; how many commands were answered, and how many of them `busy`."""
     sent = heard = answered = busy = 0
     while True:
@@ -86,7 +86,7 @@ def _burst(client: Client, seconds: float, frame: int) -> list[Figure]:
     made = OrderFrames(client, frame)
     client.submit_records(made.next())
     started = time.perf_counter()
-    answered, busy = _sent(client, made, lambda: True, started + seconds)
+    answered, busy = keep_in_flight(client, made, lambda: True, started + seconds)
     took = time.perf_counter() - started
     return [
         Figure("burst, one client: no command refused as busy", busy == 0),
@@ -117,7 +117,7 @@ def _sustained(place: Sandbox, client: Client, seconds: float) -> list[Figure]:
         return True
 
     started = time.perf_counter()
-    answered, busy = _sent(client, made, may_send, started + seconds)
+    answered, busy = keep_in_flight(client, made, may_send, started + seconds)
     wait_until(lambda: published.commands >= first + answered, "publishing the last commands", LIMIT_S)
     took = time.perf_counter() - started
     return [
@@ -134,7 +134,7 @@ def _echo(place: Sandbox) -> tuple[Program, str]:
     return Program(name="echo", command=command, log=place.folders.log("echo"), probe=mark.exists), address
 
 
-def _round_trips(socket: Any, payloads: list[bytes]) -> list[int]:
+def round_trips(socket: Any, payloads: list[bytes]) -> list[int]:
     """Nanoseconds of each."""
     took = []
     for number, payload in enumerate(payloads):
@@ -165,14 +165,14 @@ def _one_at_a_time(place: Sandbox, client: Client, count: int) -> list[Figure]:
         pairs = (made.next().copy() for _ in range((number + 1) // 2))
         return [frames.encode(FrameKind.COMMANDS, pair[k : k + 1]) for pair in pairs for k in (0, 1)][:number]
 
-    _round_trips(engine, payloads(WARM_UP))
-    _round_trips(echo, payloads(WARM_UP))
+    round_trips(engine, payloads(WARM_UP))
+    round_trips(echo, payloads(WARM_UP))
     ours: list[int] = []
     bare: list[int] = []
     for _ in range(0, count, BLOCK):
         block = payloads(min(BLOCK, count - len(ours)))
-        ours += _round_trips(engine, block)
-        bare += _round_trips(echo, block)
+        ours += round_trips(engine, block)
+        bare += round_trips(echo, block)
     return _compared("one command at a time over ipc", np.array(ours) / 1000, np.array(bare) / 1000)
 
 
