@@ -83,7 +83,7 @@ class EngineGauges:
         self._batches.inc(ENGINE.batches - batches)
         self._last_seq.set(sequencer.last_seq)
         self._committed_seq.set(sequencer.committed)
-        self._journal.set(sequencer.journal.bytes)
+        self._journal.set(sequencer.journal_bytes)
         self._unpublished.set(sequencer.unpublished_bytes)
         self._held.set(batch.held)
         self._full.set(batch.disk_is_full)

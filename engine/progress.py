@@ -44,6 +44,10 @@ class Progress:
             self._words[0] = self._identity
         self._words[1] = seq
 
+    def sync(self) -> None:
+        """What the file says survives the machine from here on. Raises OSError."""
+        self._map.flush()
+
     def close(self) -> None:
         del self._words
         self._map.close()

@@ -21,6 +21,7 @@ from engine.layout import COMMAND
 from engine.messages import AdministrativeCommand, AdministrativeEntry, Halt, Kill, SetPhase, Timer
 from engine.metrics import ENGINE
 from engine.progress import Backlog, Progress
+from engine.pruning import prune
 from engine.segments import Frame, JournalError, read_head, segments
 from engine.snapshooter import Snapshooter
 from engine.snapshot import Place
@@ -75,17 +76,23 @@ class Sequencer:
         shard: int = 0,
         epoch: int | None = None,
         disk: Disk | None = None,
+        most_bytes: int = 0,
     ) -> None:
         """Takes the journal's lock and brings a new core to where the journal ends: by the newest good snapshot in
         `snapshots` (None: `snapshots` in the journal's folder) and the rest of the journal. `epoch`: higher than the
-        journal's, of an engine that takes over; None: the journal's. Raises `JournalError`."""
+        journal's, of an engine that takes over; None: the journal's. `most_bytes`: of the journal, by `prune`; 0: it
+        keeps everything. Raises `JournalError`."""
         self.core = core
         self.next_offsets: dict[int, int] = {}
         """Of the topic `orders`, by partition: the first record that is not in the journal."""
         self._clock = clock
         self._ts_ns = 0
         self._seq = 0
-        used = disk or Disk()
+        used = self._disk = disk or Disk()
+        self._most_bytes = most_bytes
+        self._pruning: Callable[[], None] | None = None
+        self._let_go = 0
+        """Bytes of the journal that went since the start."""
         self._snapshots = snapshots or folder / snapshot.FOLDER
         self.journal = Writer(folder, max_orders=core.max_orders, shard=shard, epoch=epoch, disk=used)
         self._snapshooter = Snapshooter(core, folder, self._snapshots, used)
@@ -169,6 +176,11 @@ class Sequencer:
         return self._progress.committed
 
     @property
+    def journal_bytes(self) -> int:
+        """Of all segments that are there."""
+        return self.journal.bytes - self._let_go
+
+    @property
     def unpublished_bytes(self) -> int:
         """Of the journal, past the last committed command; to about a MiB."""
         return self._backlog.past(self._progress.committed)
@@ -241,18 +253,41 @@ class Sequencer:
         )
         if self._seq == 0:
             return False
+        committed = self._progress.committed
         if not wait:
-            return self._snapshooter.begin(place)
+            return self._snapshooter.begin(place, committed)
         self._snapshooter.wait()
         try:
-            self._snapshooter.take(place)
+            self._snapshooter.take(place, committed)
         except OSError as error:
             log.error("the snapshot at command %d was not written: %s", self._seq, error)
             return False
         return True
 
+    def prune(self) -> None:
+        """Lets old segments go, where the journal is larger than it may be, beside this thread."""
+        if not self._most_bytes:
+            return
+        if self._pruning is not None:
+            self._pruning()
+        self._pruning = self._disk.aside(self._prune)
+
+    def _prune(self) -> None:
+        try:
+            committed = self._progress.committed
+            self._progress.sync()  # after a crash it must not say less than what went was decided by
+            gone = prune(self.journal.folder, self._snapshots, committed, self._most_bytes, self._disk)
+        except OSError as error:
+            log.error("no segment of the journal was let go: %s", error)
+            return
+        if gone:
+            self._let_go += sum(segment.size for segment in gone)
+            log.info("let %d segments of the journal go, up to the one from command %d", len(gone), gone[-1].first_seq)
+
     def close(self) -> None:
-        """Waits for a snapshot that is being written."""
+        """Waits for a snapshot that is being written, and for segments that go."""
         self._snapshooter.wait()
+        if self._pruning is not None:
+            self._pruning()
         self._progress.close()
         self.journal.close()

@@ -150,6 +150,7 @@ class Server:
         if self._snapshot_seconds and now >= self._snapshot_due:
             self._snapshot_due = now + self._snapshot_seconds
             self._sequencer.snapshot()
+            self._sequencer.prune()
 
     def _expire(self, now: float) -> None:
         """Sequences that time has passed: the core reads no clock."""
@@ -199,11 +200,13 @@ def run(
     secret_key: str,
     signed_orders: bool,
     cpu: int | None,
+    most_journal: int = 0,
 ) -> None:
-    """The process: until SIGTERM or SIGINT. `cpu`: the processor that its thread keeps to."""
+    """The process: until SIGTERM or SIGINT. `cpu`: the processor that its thread keeps to; `most_journal`: bytes that
+    the journal may have, as far as what it holds is published and in snapshots; 0: any."""
     core = Core(max_orders=max_orders)
     core.compile()
-    sequencer = Sequencer(core, journal)
+    sequencer = Sequencer(core, journal, most_bytes=most_journal)
     define_instruments(sequencer, instruments)
     server = Server(
         address,

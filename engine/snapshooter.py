@@ -42,8 +42,8 @@ class Snapshooter:
         self._disk = disk
         self._child = 0
 
-    def take(self, place: Place) -> None:
-        """Writes one in this process. Raises OSError."""
+    def take(self, place: Place, committed: int = 0) -> None:
+        """Writes one in this process; `committed` as for `snapshot.publish`. Raises OSError."""
         unfinished = snapshot.write(self._folder, self._core, place, self._disk)
         for path in segments(self._journal)[-2:]:  # older ones are on the disk since the one after them was begun
             descriptor = self._disk.open(path)
@@ -52,10 +52,10 @@ class Snapshooter:
             finally:
                 self._disk.close(descriptor)
         self._disk.sync_folder(self._journal)
-        path = snapshot.publish(unfinished, self._disk)
+        path = snapshot.publish(unfinished, self._disk, committed)
         log.info("wrote the state at command %d to %s", place.seq, path)
 
-    def begin(self, place: Place) -> bool:
+    def begin(self, place: Place, committed: int = 0) -> bool:
         """Leaves it to a child. False where the last one is still at it."""
         if not self.finished():
             return False
@@ -65,10 +65,10 @@ class Snapshooter:
             warnings.simplefilter("ignore", DeprecationWarning)
             self._child = os.fork()
         if self._child == 0:
-            self._write_and_exit(place, parent)
+            self._write_and_exit(place, parent, committed)
         return True
 
-    def _write_and_exit(self, place: Place, parent: int) -> None:
+    def _write_and_exit(self, place: Place, parent: int, committed: int) -> None:
         """The child: lets go of the parent's locks and ports, so that a next engine can start if the parent dies."""
         code = 1
         try:
@@ -79,7 +79,7 @@ class Snapshooter:
             os.sched_setaffinity(0, range(os.cpu_count() or 1))  # the parent may be alone on its processor
             os.nice(NICE)
             if os.getppid() == parent:
-                self.take(place)
+                self.take(place, committed)
                 code = 0
         except BaseException:
             log.exception("the snapshot at command %d failed", place.seq)

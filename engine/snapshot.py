@@ -216,13 +216,17 @@ def write(folder: Path, core: Core, place: Place, disk: Disk) -> Path:
     return unfinished
 
 
-def publish(unfinished: Path, disk: Disk) -> Path:
-    """Gives the snapshot its name; of the older ones the last stays. The journal must be on the disk up to it."""
+def publish(unfinished: Path, disk: Disk, committed: int = 0) -> Path:
+    """Gives the snapshot its name; of the older ones the last stays, and the newest that the publisher can begin with,
+    which is at or before the command `committed`. The journal must be on the disk up to it."""
     path = unfinished.with_suffix(SUFFIX)
     disk.rename(unfinished, path)
     disk.sync_folder(path.parent)
-    for old in snapshots(path.parent)[KEPT:]:
-        disk.remove(old)
+    files = snapshots(path.parent)
+    first = next((file for file in files if int(file.stem) <= committed), None)
+    for old in files[KEPT:]:
+        if old != first:
+            disk.remove(old)
     return path
 
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
 from engine import kafka as clients
@@ -19,6 +20,7 @@ from engine.broker_refusal import BrokerRefusal
 from engine.topics import TOPICS, Topic
 from infra.errors import OperatorError
 from infra.process import Program, run_to_end
+from infra.quota import Kept
 
 log = logging.getLogger(__name__)
 
@@ -233,6 +235,24 @@ def create_topics(
             if count != partitions:
                 log.warning("topic %s keeps its %d partitions (HFT_PARTITIONS is %d)", topic.name, count, partitions)
     return len(missing)
+
+
+def keep_within(bootstrap: str, kept: Mapping[str, Kept], limit_s: float = 30.0) -> None:
+    """Tells the topics, which are there, how many bytes their partitions may hold. Raises `OperatorError`."""
+    admin = admin_client(bootstrap)
+    wanted = []
+    for name, (retention, segment) in kept.items():
+        values = {"retention.bytes": retention, "segment.bytes": segment}
+        entries = [
+            ConfigEntry(key, str(value), incremental_operation=AlterConfigOpType.SET) for key, value in values.items()
+        ]
+        wanted.append(ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=entries))
+    for resource, future in admin.incremental_alter_configs(wanted, request_timeout=limit_s).items():
+        try:
+            future.result(limit_s)
+        except KafkaException as error:
+            said = error.args[0].str()
+            raise OperatorError(f"topic {resource.name} cannot be kept within the quota: {said}") from None
 
 
 def wait_for_leaders(admin: AdminClient, names: set[str], limit_s: float) -> None:

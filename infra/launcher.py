@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
-from infra import exposure, health, jars, kafka, kafka_security, metrics, node, postgres, redis, services, tls
+from infra import exposure, health, jars, kafka, kafka_security, metrics, node, postgres, quota, redis, services, tls
 from infra.errors import OperatorError
 from infra.folders import Folders, folders
 from infra.migrations import migrate
@@ -101,6 +101,7 @@ class Launcher:
         metrics.forget(self.folders.metrics)
         exposure.check(self.settings)
         tls.certificate(self.settings)
+        quota.division(self.settings)
         check(wanted_ports(self.settings))
         jwt_secret(self.settings.jwt_secret, self.folders.secrets, create=True)
         self._start_kafka()
@@ -210,6 +211,8 @@ class Launcher:
                 settings.replication_factor,
                 min_insync_replicas=settings.min_insync_replicas,
             )
+            if division := quota.division(settings):
+                kafka.keep_within(settings.bootstrap, division.topics)
             step.done(f"{created} created" if created else "all there")
 
     def _create_schema(self) -> None:

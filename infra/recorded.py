@@ -212,6 +212,7 @@ def audit(from_topics: bool, settle: float, chain: bool) -> None:
         _audit_chains(bootstrap)
 
     try:
+        _refuse_half_a_log(bootstrap)
 
         def ask_engine() -> Positions:
             return engine_positions.ask(address, jwt_secret(settings.jwt_secret, folders(settings.var).secrets))
@@ -228,6 +229,21 @@ def audit(from_topics: bool, settle: float, chain: bool) -> None:
     except KafkaException as error:
         raise _no_kafka(bootstrap, error) from None
     sys.exit(0 if ok else 1)
+
+
+def _refuse_half_a_log(bootstrap: str) -> None:
+    """Raises `OperatorError`, `KafkaException`."""
+    from engine.topics import BY_NAME
+    from streams import audit as auditor
+    from streams.consumer import log_bounds
+
+    for (name, number), (low, _) in log_bounds(bootstrap, [topic.name for topic in auditor.READ]).items():
+        if low and BY_NAME[name].cleanup == "delete":
+            raise OperatorError(
+                f"{name}/{number} begins at offset {low}: what came before has been let go (HFT_DISK_QUOTA_GB, or the "
+                "topic's retention), so that positions cannot be counted again; hft status says what the running audit "
+                "finds"
+            )
 
 
 def _audit_chains(bootstrap: str) -> None:

@@ -6,10 +6,10 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from engine import acks, kafka
-from infra import alpaca_keys, exposure, metrics, placement, state, tls
+from infra import alpaca_keys, exposure, metrics, placement, quota, state, tls
 from infra.errors import OperatorError
 from infra.folders import Folders, folders
 from infra.node import PAGE
@@ -108,6 +108,12 @@ def _processor(number: str, setting: str) -> int | None:
     return int(number)
 
 
+def _quota(settings: Settings, part: Literal["journal", "tables"]) -> int:
+    """Bytes; 0 without a quota. Raises `OperatorError`."""
+    division = quota.division(settings)
+    return 0 if division is None else int(getattr(division, part))
+
+
 def _thresholds(settings: Settings) -> Any:
     from streams.alerts import PPM, Thresholds
 
@@ -136,6 +142,7 @@ SERVICES: Final[Mapping[str, Service]] = {
             "secret_key": settings.zeromq_key,
             "signed_orders": settings.orders_topic == "signed",
             "cpu": _processor(settings.engine_cpu, "HFT_ENGINE_CPU"),
+            "most_journal": _quota(settings, "journal"),
         },
         COMPILE_LIMIT_S,
         _place_engine,
@@ -177,6 +184,7 @@ SERVICES: Final[Mapping[str, Service]] = {
             "bootstrap": settings.bootstrap,
             "dsn": settings.dsn,
             "history_days": settings.history_days,
+            "most_bytes": _quota(settings, "tables"),
         },
     ),
     "sink-redis": Service(

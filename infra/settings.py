@@ -99,6 +99,13 @@ class Settings(BaseSettings):
         "Otherwise more than 7, which is what continuous aggregates look back.",
     )
 
+    disk_quota_gb: float = Field(
+        0.0,
+        ge=0,
+        description="Gigabytes that journal, topics and history together may take ([quota](quota.md)): what is old "
+        "goes once nobody needs it to go on; 0: everything is kept.",
+    )
+
     streams_workers: int = Field(
         1, ge=1, le=64, description="Faust workers that `hft up` starts; the partitions are dealt out among them."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from infra import health, kafka
+from infra import health, kafka, quota
 from infra.errors import OperatorError
 from infra.folders import folders
 from infra.migrations import migrate
@@ -23,6 +23,7 @@ def setup(settings: Settings, say: Callable[[str], None]) -> None:
     ):
         if not value:
             raise OperatorError(f"{variable} is not set: hft setup is for servers of your own")
+    division = quota.division(settings)
     where = folders(settings.var)
     where.create()
     jwt_secret(settings.jwt_secret, where.secrets, create=True)
@@ -33,6 +34,8 @@ def setup(settings: Settings, say: Callable[[str], None]) -> None:
         settings.replication_factor,
         min_insync_replicas=settings.min_insync_replicas,
     )
+    if division is not None:
+        kafka.keep_within(settings.bootstrap, division.topics)
     say(f"topics: {created} created" if created else "topics: all there")
     health.require_postgres(settings.postgres_dsn)
     schema = migrate(settings.dsn, history_days=settings.history_days)

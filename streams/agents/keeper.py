@@ -64,6 +64,8 @@ class Keeper(ABC, Generic[S]):
     agent: ClassVar[str]
     source: ClassVar[str]
     output: ClassVar[str]
+    needs_all: ClassVar[bool] = False
+    """Its state comes of every record that there ever was."""
 
     def __init__(self, bootstrap: str, outbox: Outbox, clock: Callable[[], float]) -> None:
         self.bootstrap = bootstrap
@@ -123,6 +125,11 @@ class Keeper(ABC, Generic[S]):
         for number, entry in saved.items():
             low, high = bounds[self.source, number]
             cursor = max(low, self._begin(self.source, number)) if entry.next_offset is None else entry.next_offset
+            if entry.next_offset is None and low and self.needs_all:
+                raise LogMismatch(
+                    f"{self.source}/{number} begins at offset {low} and `{self.agent}` has no state: what came before "
+                    "has been let go and cannot be counted again: restore `ledger-state` or the topics from a backup"
+                )
             if not low <= cursor <= high:
                 raise LogMismatch(
                     f"{self.source}/{number} holds offsets {low} to {high}, but `{self.agent}` had read to {cursor}: "

@@ -34,6 +34,7 @@ class PositionKeeper(Keeper[ledger.Holding]):
     agent: ClassVar[str] = "positions"
     source: ClassVar[str] = topics.FILLS.name
     output: ClassVar[str] = topics.POSITIONS.name
+    needs_all: ClassVar[bool] = True
 
     def __init__(self, bootstrap: str, outbox: Outbox, follower: Follower, clock: Callable[[], float]) -> None:
         super().__init__(bootstrap, outbox, clock)

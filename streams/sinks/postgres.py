@@ -207,10 +207,11 @@ class PostgresSink:
             log.warning("Postgres: %s", line)
 
 
-def run(bootstrap: str, dsn: str, history_days: int, ready: Callable[[], None]) -> None:
-    """Writes until SIGTERM or SIGINT. `history_days`: older history is let go; 0: never."""
+def run(bootstrap: str, dsn: str, history_days: int, ready: Callable[[], None], *, most_bytes: int = 0) -> None:
+    """Writes until SIGTERM or SIGINT. `history_days`: older history is let go; `most_bytes`: so is what is more than
+    that; 0: never."""
     gc.set_threshold(GARBAGE_AFTER)
     stop = stop_on_signals()
-    if history_days:
-        Retention(dsn, history_days, stop).start()
+    if history_days or most_bytes:
+        Retention(dsn, history_days, stop, most_bytes).start()
     PostgresSink(bootstrap, dsn, stop).run(ready)

@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from infra import migrations
 from streams.sinks.editions import HISTORIES, Edition, detect
-from streams.sinks.retention import expire
+from streams.sinks.retention import Size, days_within, expire, size
 
 pytestmark = pytest.mark.integration
 
@@ -89,6 +89,38 @@ def test_old_history_is_let_go(connection: psycopg.Connection) -> None:
     for table in ("trades", "pnl"):
         assert connection.execute(f"SELECT id FROM {table} ORDER BY id").fetchall() == [(4,), (5,)]
     assert not any(expire(connection, 10, threading.Event()).values())
+
+
+def test_history_is_let_go_for_room(connection: psycopg.Connection) -> None:
+    edition = detect(connection).edition
+    now = datetime.now(UTC)
+    for number in range(200):
+        trade(connection, number + 1, now - timedelta(hours=number), "1")
+    connection.execute("ANALYZE trades")
+    found = size(connection, edition)
+    assert found.days == 9
+    # A row with its indexes, whatever these are.
+    assert 200 * 80 < found.bytes < 200 * 20_000
+    assert days_within(found, 2 * found.bytes, edition) is None
+    days = days_within(found, found.bytes // 2, edition)
+    assert days is not None
+    assert days < found.days
+    gone = expire(connection, days, threading.Event(), for_room=True)
+    assert gone["trades"] > 0
+    (left,) = connection.execute("SELECT count(*) FROM trades WHERE timestamp > now() - interval '1 day'").fetchall()
+    assert left == (24,)
+    if edition is Edition.PLAIN:
+        connection.execute("ANALYZE trades")
+        assert size(connection, edition).bytes <= found.bytes // 2
+
+
+def test_the_days_that_a_part_holds() -> None:
+    plain, apache, community = Edition.PLAIN, Edition.APACHE, Edition.COMMUNITY
+    assert days_within(Size(1_000, 10), 1_000, apache) is None
+    assert days_within(Size(1_000, 10), 999, apache) == 9
+    assert days_within(Size(1_000, 10), 1_000, plain) == 8, "room for rows that are gone"
+    assert days_within(Size(1_000, 10), 1, apache) == 1
+    assert days_within(Size(1_000, 10), 1, community) == 8, "continuous aggregates look back"
 
 
 def test_the_histories_are_hypertables_where_there_are_any(connection: psycopg.Connection) -> None:
