@@ -174,7 +174,7 @@ def test_a_day_again(tmp_path: Path) -> None:
         untold = sequenced - told_of
         assert not untold, f"{len(untold)} orders of the day have no event, {min(untold)} among them"
         assert kinds["halt"] == kinds["resume"] == 2
-        assert {"market_halted", "price_increment", "price_band", "unknown_symbol"} <= reasons.keys()
+        assert {"halted", "price_increment", "price_band", "unknown_symbol"} <= reasons.keys()
         for name in ("engine", "streams", "hashes", "publisher"):
             assert system.service(name).restarts == 1, f"{name} was killed once"
 
