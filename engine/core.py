@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import auction, book, clients, corporate_actions, definitions, running
+from engine import auction, book, clients, corporate_actions, definitions, running, venues
 from engine.codes import REPORT_WORDS
 from engine.drift import drift
 from engine.jit import COMPILED, addresses, as_words
@@ -36,6 +36,8 @@ from engine.messages import (
     Split,
     Timer,
     Unreadable,
+    VenueEnd,
+    VenueFill,
 )
 from engine.orders import HELD, RELEASED
 from engine.reference_data import ReferenceData, allocate
@@ -168,6 +170,10 @@ class Core(ReferenceData):
                 self._account(account)
             case Split() | Dividend():
                 self._action(command, 0, 0)
+            case VenueFill():
+                self._fill_numbers(command)
+            case VenueEnd():
+                venues.end_numbers(self.engine, self.instruments, self._ordered(command), command)
 
     def administer(self, seq: int, ts_ns: int, command: AdministrativeCommand) -> Applied:
         """Carries out one administrative command. One that `check` refuses changes nothing and is answered so."""
@@ -220,6 +226,10 @@ class Core(ReferenceData):
                 self._kill(command, seq, ts_ns, reply)
             case Split() | Dividend():
                 self._act(command, seq, ts_ns, reply)
+            case VenueFill():
+                self._fill_elsewhere(command, seq, ts_ns, reply)
+            case VenueEnd():
+                self._end_elsewhere(command, seq, ts_ns, reply)
             case Unreadable() | Refused():
                 raise Refusal(Reason[command.reason.upper()], command.field, command.text)
 
@@ -258,6 +268,30 @@ class Core(ReferenceData):
         self.engine.books.instruments["last_price"][entry.number] = action.price_after
         self.instruments.put(entry._replace(action=action))
 
+    def _ordered(self, command: VenueFill | VenueEnd) -> int:
+        """The record of the order, 0 where there is none."""
+        number = int(command.order_id)
+        return self.find_order(number) if number < 1 << 63 else 0
+
+    def _fill_numbers(self, command: VenueFill) -> venues.FillNumbers:
+        return venues.fill_numbers(self.engine, self.instruments, self.accounts, self._ordered(command), command)
+
+    def _fill_elsewhere(self, command: VenueFill, seq: int, ts_ns: int, reply: NDArray[Any]) -> None:
+        """`affected` of the reply: 1, or 0 where the fill was counted before."""
+        fill = self._fill_numbers(command)
+        if fill.lots:
+            self._written[0] = venues.execute(self.engine, self._reports, self._words, seq, ts_ns, fill, command)
+            reply["affected"] = 1
+
+    def _end_elsewhere(self, command: VenueEnd, seq: int, ts_ns: int, reply: NDArray[Any]) -> None:
+        client = self._ordered(command)
+        exec_type, reason = venues.end_numbers(self.engine, self.instruments, client, command)
+        count = venues.end(
+            self.engine, self._reports, self._words, seq, ts_ns, client, exec_type, reason, command.transact_ns
+        )
+        self._written[0] = count
+        reply["affected"] = count
+
     def _note_closing_price(self, number: int, seq: int) -> None:
         entry = self.instruments.by_number(number)
         self.instruments.put(entry._replace(closing_price=self.last_price(number), closing_seq=seq))
@@ -283,6 +317,7 @@ class Core(ReferenceData):
         self.find_client(0, "")
         self.find_order(0)
         self.indicative(0)
+        venues.compile_venues(self.engine, self._reports, self._words)
 
     # ------------------------------------------------------------------------------------------------ queries
 

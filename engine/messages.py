@@ -271,6 +271,39 @@ class Print(Administrative, tag="print", kw_only=True, frozen=True, forbid_unkno
     transact_ns: int = 0
 
 
+class VenueFill(Administrative, tag="venue_fill", kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A fill that an order has had at a venue elsewhere, against the account that stands for the venue.
+
+    `filled_quantity` is what the order has in all after it: one that was counted before changes nothing, and one before
+    which another is missing is refused. An order that has ended takes it too."""
+
+    order_id: OrderId
+    venue: Name
+    execution_id: ClientOrderId
+    """The venue's own name of it."""
+    quantity: Decimal
+    price: Decimal
+    filled_quantity: Decimal
+    fee: Decimal = Decimal(0)
+    """What the order's account pays besides; negative: it gets it."""
+    transact_ns: int = 0
+
+
+class VenueEnd(
+    Administrative, tag="venue_end", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """An order works no more at a venue elsewhere, and so neither here. One that has ended stays as it is."""
+
+    order_id: OrderId
+    outcome: str
+    """`canceled` or `expired`."""
+    reason: str | None = None
+    """`words.Reason`."""
+    text: str = ""
+    """The venue's own words."""
+    transact_ns: int = 0
+
+
 class Refused(Administrative, tag="refused", kw_only=True, frozen=True, omit_defaults=True):
     """A command that could be read but not be put into ticks and lots: sequenced, so that its sender gets a report."""
 
@@ -313,6 +346,8 @@ AdministrativeCommand = (
     | Split
     | Dividend
     | Print
+    | VenueFill
+    | VenueEnd
     | Refused
     | Unreadable
 )

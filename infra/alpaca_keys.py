@@ -46,5 +46,5 @@ def needed(path: Path) -> tuple[str, str]:
     """Raises `OperatorError` where there are none."""
     found = read(path)
     if found is None:
-        raise OperatorError(f"Alpaca's market data needs keys: {WHERE}")
+        raise OperatorError(f"Alpaca needs keys: {WHERE}")
     return found

@@ -20,6 +20,7 @@ from infra.commands_report import report
 from infra.commands_strategy import strategy
 from infra.commands_trace import trace
 from infra.commands_users import COMMANDS as USER_COMMANDS
+from infra.commands_venue import venue
 from infra.doctor.command import doctor
 from infra.load.command import load as load_test
 from infra.recorded import audit, replay
@@ -171,6 +172,7 @@ def settings(markdown: bool) -> None:
 
 for command in (
     *(audit, backtest, bench, compare, doctor, kafka_access, load_test, rebuild, replay, report, strategy, trace),
+    venue,
     *(*BACKUP, *COMMANDS, *CORPORATE, *USER_COMMANDS),
 ):
     hft.add_command(command)

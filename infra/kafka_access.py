@@ -88,6 +88,7 @@ USERS: Final = (
     User("hft-hashes", "hashes", (STATE_HASHES,)),
     User("hft-audit", "audit, and whoever compares and replays"),
     User("hft-gateway", "gateway, and `hft` commands that change users and accounts", (AUDIT,)),
+    User("hft-venue", "venue", (ALERTS,)),
     User("hft-strategy", "`hft strategy run`", (SIGNALS, STRATEGY_EVENTS, STRATEGY_STATE, DEAD_LETTERS)),
 )
 

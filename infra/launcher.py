@@ -223,11 +223,11 @@ class Launcher:
             step.done(f"{migrated}version {schema.version}; {schema.kind}")
 
     def _start_market(self) -> None:
-        market, note = services.market(self.settings)
-        if note:
-            self._progress.line(note)
-        if market is not None:
-            self._start_services(market)
+        for chosen, note in (services.market(self.settings), services.venue(self.settings, self.folders)):
+            if note:
+                self._progress.line(note)
+            if chosen is not None:
+                self._start_services(chosen)
 
     def _start_services(self, *names: str) -> None:
         """At the same time: each only needs what was ready before."""

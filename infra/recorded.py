@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import click
 
+from infra import alpaca_keys, commands_venue
 from infra.errors import OperatorError
 from infra.settings import Settings, load
 
@@ -222,6 +223,9 @@ def audit(from_topics: bool, settle: float, chain: bool) -> None:
         )
         click.echo(result.report())
         ok = result.ok if from_topics else _audit_stores(settings) and result.ok
+        if settings.venue != "none" and alpaca_keys.read(settings.alpaca_keys) is not None:
+            click.echo()
+            ok = commands_venue.compare(settings) and ok
     except (TimeoutError, Refusal) as error:
         raise OperatorError(
             f"the engine at {address}: {error}: hft up starts it; --from-topics audits without it"

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from engine import acks, kafka
-from infra import alpaca_keys, exposure, metrics, placement, quota, state, tls
+from infra import alpaca_keys, confirmation, exposure, metrics, placement, quota, state, tls
 from infra.errors import OperatorError
 from infra.folders import Folders, folders
 from infra.node import PAGE
@@ -236,14 +236,36 @@ SERVICES: Final[Mapping[str, Service]] = {
             "engine_address": settings.zeromq,
             "secret": _secret(settings, where),
             "instruments": settings.instruments,
-            "symbols": [name for text in settings.alpaca_symbols.split(",") if (name := text.strip())],
+            "symbols": names(settings.alpaca_symbols),
             "feed": settings.alpaca_feed,
             "keys": alpaca_keys.needed(settings.alpaca_keys),
             "stream_url": settings.alpaca_stream_url,
             "data_url": settings.alpaca_data_url,
         },
     ),
+    "venue": Service(
+        "streams.venues.alpaca",
+        STAGE_MARKET,
+        lambda settings, where: {
+            "engine_address": settings.zeromq,
+            "secret": _secret(settings, where),
+            "bootstrap": settings.bootstrap,
+            "instruments": settings.instruments,
+            "symbols": names(settings.alpaca_symbols),
+            "accounts": names(settings.venue_accounts),
+            "keys": alpaca_keys.needed(settings.alpaca_keys),
+            "paper": settings.venue != "alpaca-live",
+            "confirmed": confirmation.read(where.secrets),
+            "trading_url": settings.alpaca_trading_url,
+            "updates_url": settings.alpaca_updates_url,
+        },
+    ),
 }
+
+
+def names(listed: str) -> list[str]:
+    """Of a setting that lists some, with commas."""
+    return [name for text in listed.split(",") if (name := text.strip())]
 
 
 def market(settings: Settings) -> tuple[str | None, str]:
@@ -256,6 +278,22 @@ def market(settings: Settings) -> tuple[str | None, str]:
     if alpaca_keys.read(settings.alpaca_keys) is None:
         return "market", f"the market is simulated: {alpaca_keys.WHERE}"
     return "alpaca", ""
+
+
+def venue(settings: Settings, where: Folders) -> tuple[str | None, str]:
+    """The service that routes orders, None for none; and what is to be said of it. Raises `OperatorError` where they
+    cannot be routed as the settings have it."""
+    if settings.venue == "none":
+        return None, ""
+    if settings.market == "simulated":
+        raise OperatorError(
+            f"HFT_VENUE={settings.venue} needs HFT_MARKET=alpaca or none: the simulated market has no part in Alpaca's"
+        )
+    if alpaca_keys.read(settings.alpaca_keys) is None:
+        return None, f"orders are not routed, all is simulated: {alpaca_keys.WHERE}"
+    if settings.venue == "alpaca-live" and not confirmation.read(where.secrets):
+        raise OperatorError("HFT_VENUE=alpaca-live trades with real money: hft venue confirm-live asks for your word")
+    return "venue", ""
 
 
 def workers(settings: Settings) -> list[str]:

@@ -141,6 +141,14 @@ class Settings(BaseSettings):
     )
     alpaca_stream_url: str = Field("", description="Address of Alpaca's stream, where it is another than its own.")
     alpaca_data_url: str = Field("", description="Address of Alpaca's market data by REST, so too.")
+    venue: Literal["none", "alpaca-paper", "alpaca-live"] = Field(
+        "none",
+        description="Where orders in HFT_ALPACA_SYMBOLS are filled, if not here; without Alpaca's keys they stay here. "
+        "alpaca-live trades with real money, once `hft venue confirm-live` was answered.",
+    )
+    venue_accounts: str = Field("demo", description="Accounts whose orders go to the venue, as in demo,other.")
+    alpaca_trading_url: str = Field("", description="Address of Alpaca's trading by REST, where it is not its own.")
+    alpaca_updates_url: str = Field("", description="Address of its stream of order updates, so too.")
     market_seed: int = Field(1, description="Seed of the simulated market.")
     market_rate: float = Field(40.0, gt=0, description="Simulated orders and cancels per second over all symbols.")
     max_orders: int = Field(1_000_000, ge=1000, description="Room for working orders, allocated at start.")

@@ -27,6 +27,13 @@ SINK_LAG: Final = Gauge(
     "hft_sink_lag_seconds", "Age of the newest record that is in the store, where others wait; else 0.", ("sink",)
 )
 
+VENUE_UP: Final = Gauge("hft_venue_up", "Whether the stream of the venue's updates is connected.", ("venue",))
+VENUE_ORDERS: Final = Gauge("hft_venue_open_orders", "Orders that work at the venue.", ("venue",))
+VENUE_FILLS: Final = Counter("hft_venue_fills", "Fills of the venue that were booked.", ("venue",))
+VENUE_DIFFERENCES: Final = Gauge(
+    "hft_venue_differences", "Differences between the venue's account and our books, found last: 0.", ("venue",)
+)
+
 
 class Lags(Collector):
     """How far each consumer is behind the end of each of its topics. It is asked when somebody scrapes."""

@@ -54,6 +54,15 @@ class Answers:
         self._index = 0
         self._matches = 0
 
+    @property
+    def seq(self) -> int:
+        """Of the command in progress."""
+        return self._stamp["seq"]
+
+    def stamp(self, transact_ns: int) -> None:
+        """When what the reports tell of happened elsewhere."""
+        self._stamp["transact_ns"] = transact_ns
+
     def next_match(self) -> int:
         """Matches of a command are numbered from 1."""
         self._matches += 1
@@ -69,7 +78,7 @@ class Answers:
 
     def report(self, order: Order, exec_type: ExecType, **more: int) -> None:
         """The order as it stands now."""
-        self.say(**_shown(order), exec_type=exec_type, order_status=order.status, **more)
+        self.say(**_shown(order) | {"exec_type": exec_type, "order_status": order.status} | more)
 
     def trade(self, order: Order, **more: int) -> None:
         self.report(order, ExecType.TRADE, **more)

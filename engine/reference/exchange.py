@@ -24,8 +24,10 @@ from engine.messages import (
     SetPhase,
     Split,
     Timer,
+    VenueEnd,
+    VenueFill,
 )
-from engine.reference import auction, changes, corporate_actions, lists, phases, reference_data
+from engine.reference import auction, changes, corporate_actions, lists, phases, reference_data, venues
 from engine.reference.accounts import PositionNumbers
 from engine.reference.answers import Applied, Refused, applied, rejection
 from engine.reference.entry import new_order
@@ -80,7 +82,7 @@ class Reference:
         return applied(self.state.answers.take(), [{"seq": seq} | reply])
 
     def _administer(self, ts_ns: int, command: AdministrativeCommand) -> int:
-        """Returns how many orders a kill switch or a split canceled."""
+        """Returns how many orders a kill switch or a split canceled, or a venue filled or ended."""
         state = self.state
         match command:
             case DefineInstrument():
@@ -112,6 +114,10 @@ class Reference:
                 return corporate_actions.split(state, instrument, command)
             case Dividend():
                 corporate_actions.dividend(state, reference_data.find_instrument(state, command.symbol), command)
+            case VenueFill():
+                return venues.fill(state, command)
+            case VenueEnd():
+                return venues.end(state, command)
             case _:  # a command refused at the door: it has its place in the sequence, and its reason
                 raise Refused(Reason[command.reason.upper()], command.field)
         return 0

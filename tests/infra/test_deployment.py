@@ -210,7 +210,7 @@ def test_production_publishes_no_more_than_the_other(compose: dict[str, Any], pr
     assert published(production) == published(compose)
     assert production["networks"] == compose["networks"]
     outside = {name for name, one in production["services"].items() if "outside" in one.get("networks", ())}
-    assert outside == {"gateway", "grafana", "alpaca"}
+    assert outside == {"gateway", "grafana", "alpaca", "venue"}
 
 
 def test_production_shows_the_boards_on_the_same_data_sources() -> None:
@@ -232,7 +232,7 @@ def test_no_secret_of_production_stands_in_the_environment() -> None:
 
 def test_the_target_starts_every_service_but_the_simulated_market() -> None:
     wanted = set(re.findall(r"hft@([a-z-]+)\.service", (UNITS / "hft.target").read_text()))
-    assert wanted == SERVICES.keys() - {"market", "alpaca"}
+    assert wanted == SERVICES.keys() - {"market", "alpaca", "venue"}
     assert variables((UNITS / "hft.env").read_text()) - settings() == set()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import alpaca_keys, services
+from infra import alpaca_keys, confirmation, services
 from infra.errors import OperatorError
 from infra.folders import folders
 from infra.settings import Settings
@@ -42,3 +42,27 @@ def test_without_keys_the_market_is_simulated_and_said_to_be(tmp_path: Path, mon
     assert services.market(settings) == ("alpaca", "")
     assert services.market(Settings(market="none", var=tmp_path)) == (None, "")
     assert services.market(Settings(var=tmp_path)) == ("market", "")
+
+
+def test_orders_are_routed_where_that_can_be_and_is_confirmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = folders(tmp_path)
+    for name in alpaca_keys.NAMES:
+        monkeypatch.delenv(name, raising=False)
+    assert services.venue(Settings(var=tmp_path), where) == (None, "")
+    with pytest.raises(OperatorError, match="needs HFT_MARKET=alpaca or none"):
+        services.venue(Settings(venue="alpaca-paper", var=tmp_path), where)
+    paper = Settings(
+        venue="alpaca-paper", market="none", alpaca_keys=tmp_path / "none", var=tmp_path, jwt_secret="0123456789" * 4
+    )
+    said = f"orders are not routed, all is simulated: {alpaca_keys.WHERE}"
+    assert services.venue(paper, where) == (None, said)
+    for name in alpaca_keys.NAMES:
+        monkeypatch.setenv(name, "x")
+    assert services.venue(paper, where) == ("venue", "")
+    live = paper.model_copy(update={"venue": "alpaca-live"})
+    with pytest.raises(OperatorError, match="hft venue confirm-live"):
+        services.venue(live, where)
+    confirmation.write(where.secrets, "123")
+    assert services.venue(live, where) == ("venue", "")
+    arguments = services.SERVICES["venue"].arguments(live, where)
+    assert (arguments["paper"], arguments["confirmed"], arguments["accounts"]) == (False, "123", ["demo"])

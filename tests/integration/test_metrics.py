@@ -47,7 +47,7 @@ def look(system: System) -> Scrape:
 
 def test_every_process_tells_and_the_page_lists_all_of_it(system: System) -> None:
     addresses = metrics.addresses(system.folders.metrics)
-    assert addresses.keys() == SERVICES.keys() - {"market", "alpaca"}
+    assert addresses.keys() == SERVICES.keys() - {"market", "alpaca", "venue"}
     texts = {}
     for name, address in addresses.items():
         assert address.startswith("127.0.0.1:")

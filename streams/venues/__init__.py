@@ -1,0 +1,1 @@
+"""Venues elsewhere: orders that work here are routed there (docs/decisions/0018)."""

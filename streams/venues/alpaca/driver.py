@@ -1,0 +1,577 @@
+"""Routes orders to Alpaca, and tells the engine what became of them there.
+
+One thread does all of it: what the topics say of our orders and what Alpaca says of its own are put side by side, and
+`routing` says what is to be done. The engine sequences every fill and end, so that they are in its journal, in all
+topics and in all books like its own."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from confluent_kafka import KafkaException
+
+from engine.client import Client
+from engine.instruments import load
+from engine.messages import (
+    Alert,
+    Cancel,
+    DefineAccount,
+    DefineInstrument,
+    Replace,
+    Reply,
+    SetPhase,
+    VenueEnd,
+    VenueFill,
+    as_json,
+)
+from engine.refusal import Refusal
+from engine.tokens import EVERY_ACCOUNT, Identity, issue
+from engine.topics import ALERTS
+from engine.words import OrderStatus, Phase, Reason
+from streams import metrics
+from streams.consumer import Stopped
+from streams.feeds.alpaca.messages import MessageError
+from streams.feeds.alpaca.source import Keys, State
+from streams.lifecycle import Outage, stop_on_signals
+from streams.outbox import Outbox
+from streams.strategies.instrument import Listed, listed
+from streams.venues.alpaca import reconciliation, routing
+from streams.venues.alpaca.orders import Ours
+from streams.venues.alpaca.routing import Route
+from streams.venues.alpaca.trading import AwayError, RefusedError, Trading
+from streams.venues.alpaca.wire import TheirFill, TheirOrder, Update
+
+log = logging.getLogger(__name__)
+
+ACTOR: Final = "venue"
+TOKEN_S: Final = 30 * 86_400
+TIMEOUT_S: Final = 2.0
+RETRY_S: Final = 0.5
+AWAY_RETRY_S: Final = 5.0
+WAIT_S: Final = 0.05
+RECONCILE_S: Final = 60.0
+AGAIN_S: Final = 5.0
+"""A difference is told when it is still there so much later: what is on its way is none."""
+OVERLAP_NS: Final = 60 * 10**9
+"""Fills are asked for again from so long before the last one known."""
+KIND: Final = "venue"
+"""Of an alert."""
+MONEY: Final = Decimal("0.000001")
+CONFLICT: Final = 422
+SESSION_OVER: Final = frozenset({"unknown_account", "unknown_symbol", "not_authorized", "busy", "malformed"})
+"""The engine is not the one that we logged in to, or takes nothing: begin again."""
+
+
+def venue_account(*, paper: bool) -> str:
+    """The account that stands for Alpaca in our books."""
+    return "alpaca-paper" if paper else "alpaca-live"
+
+
+def held(client: Client, venue: str) -> list[tuple[str, Decimal, Decimal, Decimal]]:
+    """Symbol, quantity, cash and fees of each position of the account that stands for Alpaca."""
+    return [
+        (one.symbol, Decimal(one.quantity), Decimal(one.cash), Decimal(one.fees))
+        for one in client.positions().positions
+        if one.account == venue
+    ]
+
+
+def run(
+    engine_address: str,
+    secret: str,
+    bootstrap: str,
+    instruments: Path,
+    symbols: Sequence[str],
+    accounts: Sequence[str],
+    keys: tuple[str, str],
+    paper: bool,
+    confirmed: str,
+    trading_url: str,
+    updates_url: str,
+    ready: Callable[[], None],
+) -> None:
+    """Until SIGTERM or SIGINT. `confirmed`: number of the account there that somebody has said may trade real money.
+
+    Raises:
+        SystemExit: a symbol is no instrument or keeps trading hours of its own, no account is routed, or the live
+            account is not the one that was confirmed.
+    """
+    stop = stop_on_signals()
+    definitions = {listing.definition.symbol: listing.definition for listing in load(instruments)}
+    wrong = [name for name in symbols if name not in definitions or definitions[name].calendar]
+    if wrong or not symbols:
+        raise SystemExit(
+            f"HFT_ALPACA_SYMBOLS: {', '.join(wrong) or 'none'} not among the instruments without a calendar"
+        )
+    if not accounts:
+        raise SystemExit("HFT_VENUE_ACCOUNTS: none whose orders go to Alpaca")
+    trading = Trading(Keys(*keys), paper=paper, trading_url=trading_url, updates_url=updates_url)
+    venue = venue_account(paper=paper)
+    ours = Ours(symbols, accounts, venue)
+    units = {symbol: listed(definitions[symbol]) for symbol in symbols}
+    outbox = Outbox(bootstrap, "venue")
+    desk = Desk(trading, ours, units, venue, outbox, confirmed=None if paper else confirmed)
+    try:
+        trading.start()
+        ours.start(bootstrap, stop)
+        serve(desk, engine_address, secret, [definitions[symbol] for symbol in symbols], stop, ready)
+    except Stopped:
+        pass
+    except KafkaException as error:
+        raise SystemExit(f"Kafka: {error.args[0].str()}") from None
+    finally:
+        trading.stop()
+        ours.close()
+        outbox.close()
+
+
+def serve(
+    desk: Desk,
+    engine_address: str,
+    secret: str,
+    definitions: Sequence[DefineInstrument],
+    stop: threading.Event,
+    ready: Callable[[], None],
+) -> None:
+    """Through outages of the engine and of Alpaca, until `stop`."""
+    outage = Outage(log, f"engine at {engine_address}")
+    told = False
+    while not stop.is_set():
+        identity = Identity(ACTOR, "service", (EVERY_ACCOUNT,))
+        token = issue(secret, identity, now_s=int(time.time()), lifetime_s=TOKEN_S)
+        client = Client(engine_address, token, timeout_s=TIMEOUT_S)
+        try:
+            desk.open(client, definitions)
+            outage.back()
+            if not told:
+                ready()
+                told = True
+            while not stop.is_set():
+                desk.turn(WAIT_S)
+        except (TimeoutError, ConnectionError, Refusal) as error:
+            outage.lost(error)
+            stop.wait(RETRY_S)
+        except (AwayError, RefusedError, MessageError) as error:
+            desk.away.lost(error)
+            stop.wait(AWAY_RETRY_S)
+        finally:
+            client.close()
+
+
+class Desk:
+    """All routes, and the two sides that they join."""
+
+    def __init__(
+        self,
+        trading: Trading,
+        ours: Ours,
+        units: dict[str, Listed],
+        venue: str,
+        outbox: Outbox,
+        *,
+        confirmed: str | None = None,
+    ) -> None:
+        """`confirmed`: the only account there that may be traded on; None: any."""
+        self._trading = trading
+        self._ours = ours
+        self._units = units
+        self._venue = venue
+        self._outbox = outbox
+        self._confirmed = confirmed
+        self._client: Client
+        self.away = Outage(log, "Alpaca")
+        self._by_their_id: dict[str, Route] = {}
+        self._foreign: set[str] = set()
+        """Orders there that are none of ours."""
+        self._uncertain: set[str] = set()
+        """Orders that may have been entered there without an answer."""
+        self._dirty: set[str] = set()
+        self._since_ns = 0
+        """From when on fills are asked for."""
+        self._resync_at: float = 0.0
+        self._reconcile_at: float = 0.0
+        self._suspected: set[str] = set()
+        """What differed at the last look."""
+        self._raised: dict[str, reconciliation.Difference] = {}
+        self.compared: reconciliation.Compared | None = None
+        """The last comparison."""
+
+    # ------------------------------------------------------------------------------------------------ a session
+
+    def open(self, client: Client, definitions: Sequence[DefineInstrument]) -> None:
+        """Sees to it that the engine has what is needed: instruments, the account that stands for Alpaca, and no
+        trading here in what is traded there. Raises `AwayError`, SystemExit."""
+        self._client = client
+        session = client.connect()
+        balance = self._trading.balance()
+        self.away.back()
+        if self._confirmed is not None and balance.number != self._confirmed:
+            raise SystemExit(
+                f"trading with real money is confirmed for account {self._confirmed or 'none'}, and this is "
+                f"{balance.number}: hft venue confirm-live"
+            )
+        known = {one.symbol for one in session.instruments}
+        for definition in definitions:
+            if definition.symbol not in known:
+                self._must(client.administer(definition))
+        if self._venue not in session.account_ids:
+            self._must(client.administer(DefineAccount(account=self._venue, deposit=balance.cash)))
+            self._ours.deposits = balance.cash
+        self._hold_phases()
+        self._dirty.update(self._ours.routes)
+        self._resync_at = 0.0
+
+    def _hold_phases(self) -> None:
+        """Orders are collected here and matched there: an auction that never trades."""
+        for one in self._client.connect().instruments:
+            if one.symbol not in self._units or one.phase in (Phase.OPENING_AUCTION.wire, Phase.HALTED.wire):
+                continue
+            self._must(self._client.administer(SetPhase(symbol=one.symbol, phase=Phase.OPENING_AUCTION.wire)))
+            log.warning("%s is traded at Alpaca from now on: orders here are matched no more", one.symbol)
+
+    def _must(self, reply: Reply) -> None:
+        if reply.reason is not None:
+            raise ConnectionError(reply.text or reply.reason)
+
+    def turn(self, wait_s: float) -> None:
+        """One round. Raises `AwayError`, `RefusedError`, `MessageError` where Alpaca is away, what the client raises
+        where the engine is."""
+        self._dirty |= self._ours.read(wait_s)
+        self._hear()
+        if time.monotonic() >= self._resync_at:
+            self._resync()
+            self._resync_at = time.monotonic() + RECONCILE_S
+        for order_id in list(self._dirty):
+            route = self._ours.routes.get(order_id)
+            self._dirty.discard(order_id)
+            if route is not None:
+                try:
+                    self._step(route)
+                except BaseException:
+                    self._dirty.add(order_id)
+                    raise
+        if time.monotonic() >= self._reconcile_at:
+            self._reconcile()
+
+    # ---------------------------------------------------------------------------------------------- what they say
+
+    def _hear(self) -> None:
+        while True:
+            try:
+                message = self._trading.messages.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(message, Update):
+                self._on_update(message)
+            elif message is State.DOWN:
+                metrics.VENUE_UP.labels(self._venue).set(0)
+                self.away.lost("the stream of updates has ended")
+            else:
+                if message is State.UP:
+                    metrics.VENUE_UP.labels(self._venue).set(1)
+                    self.away.back()
+                self._resync_at = 0.0
+
+    def _on_update(self, update: Update) -> None:
+        route = self._known(update.order)
+        if update.means.alerts:
+            self._say(
+                reconciliation.Difference(
+                    update.order.symbol, f"{update.event}: order {update.order.id} {update.reason}"
+                )
+            )
+        if route is None:
+            return
+        if update.fill is not None:
+            if route.is_new(update.fill) and route.own + update.fill.quantity == update.fill.cumulative:
+                self._book(route, update.fill)
+            elif route.is_new(update.fill):
+                self._resync_at = 0.0  # one before it is missing: they come in order by REST
+        if update.event == "order_replace_rejected":
+            route.unchanged = route.wanted
+            self._look(route)
+        elif update.event == "order_cancel_rejected":
+            route.asked = None
+            self._look(route)
+        else:
+            route.saw(update.order)
+        self._dirty.add(route.order.order_id)
+
+    def _known(self, theirs: TheirOrder) -> Route | None:
+        """The route of an order there."""
+        route = self._by_their_id.get(theirs.id)
+        if route is None:
+            parts = routing.parts_of(theirs.name)
+            route = None if parts is None else self._ours.routes.get(parts[0])
+            if route is None or routing.revision_of(theirs.name, route.order) is None:
+                return None
+            self._by_their_id[theirs.id] = route
+            for name, quantity in self._ours.booked.items():
+                if name.startswith(f"{theirs.id}:"):
+                    route.counted[name] = quantity
+        return route
+
+    # -------------------------------------------------------------------------------------------- asking for all
+
+    def _resync(self) -> None:
+        """Asks for open orders and fills, as after any time in which messages may have been lost."""
+        open_orders = self._trading.open_orders()
+        seen = {one.id for one in open_orders}
+        for one in open_orders:
+            route = self._known(one)
+            if route is not None:
+                route.saw(one)
+        for route in self._ours.routes.values():
+            there = route.theirs
+            lost = there is None or (there.stands.is_open and there.id not in seen)
+            if lost and (route.works or there is not None or not route.is_over):
+                self._look(route)
+            if there is not None and there.stands.is_open and not there.stands.is_pending:
+                route.asked = None
+        self._fetch_fills()
+        self._dirty.update(self._ours.routes)
+        self._ours.forget(time.time_ns())
+
+    def _look(self, route: Route) -> None:
+        """Finds the orders there that were entered for ours, whatever became of them."""
+        number, highest = 0, -1
+        found: list[TheirOrder] = []
+        while chain := self._trading.orders(routing.name_of(route.order, number)):
+            found += chain
+            numbers = [n for one in chain if (n := routing.revision_of(one.name, route.order)) is not None]
+            highest = max([highest, *numbers])
+            number = highest + 1
+        for one in found:
+            self._known(one)
+        # A replacement that Alpaca refused leaves the one before it as it was.
+        stands = [one for one in found if one.stands.is_open] or found[-1:]
+        if stands:
+            route.revision = 0
+            route.theirs = None if route.theirs is None or route.theirs.id != stands[-1].id else route.theirs
+            route.saw(stands[-1])
+            route.revision = max(route.revision, highest)
+
+    def _fetch_fills(self) -> None:
+        known = [route.order.created_ns for route in self._ours.routes.values()]
+        if not known:
+            return
+        fills = self._trading.fills(self._since_ns or min(known) - OVERLAP_NS)
+        for fill in fills:
+            route = self._whose(fill)
+            if route is not None and route.is_new(fill):
+                self._book(route, fill)
+        if fills:
+            self._since_ns = max(self._since_ns, fills[-1].ts_ns - OVERLAP_NS)
+
+    def _whose(self, fill: TheirFill) -> Route | None:
+        if fill.order_id not in self._by_their_id and fill.order_id not in self._foreign:
+            found = self._trading.find(fill.order_id)
+            route = None if found is None else self._known(found)
+            if found is None or route is None:
+                self._foreign.add(fill.order_id)
+                return None
+            route.saw(found)
+        return self._by_their_id.get(fill.order_id)
+
+    # ------------------------------------------------------------------------------------------------- what to do
+
+    def _step(self, route: Route) -> None:
+        """Does what is to be done, until there is nothing, or an answer has to come first."""
+        for _ in range(4):
+            action = route.next()
+            if action is None or not self._do(route, action):
+                return
+
+    def _do(self, route: Route, action: routing.Action) -> bool:
+        """Whether to look at once what comes next."""
+        match action:
+            case routing.Submit():
+                self._submit(route, action)
+                return True
+            case routing.Change():
+                self._change(route, action)
+                return True
+            case routing.TakeBack():
+                self._take_back(route, action)
+                return False
+            case routing.End():
+                self._end(route, action)
+                return True
+            case routing.Restore():
+                self._restore(route, action)
+                return False
+            case routing.Look():
+                self._fetch_fills()
+                if route.misses_fills:
+                    self._resync_at = min(self._resync_at, time.monotonic() + AGAIN_S)
+                    return False
+                return True
+
+    def _submit(self, route: Route, action: routing.Submit) -> None:
+        order_id = route.order.order_id
+        if order_id in self._uncertain:
+            chain = self._trading.orders(action.name)
+            self._uncertain.discard(order_id)
+            if chain:
+                self._adopt(route, chain[-1])
+                return
+        self._uncertain.add(order_id)
+        try:
+            self._adopt(route, self._trading.submit(route.order, action.name, action.quantity))
+        except RefusedError as error:
+            chain = self._trading.orders(action.name) if error.status_code == CONFLICT else []
+            if chain:
+                self._adopt(route, chain[-1])  # entered before, and the answer was lost
+            else:
+                route.refused = routing.refusal(error.status_code, str(error))
+        self._uncertain.discard(order_id)
+
+    def _adopt(self, route: Route, theirs: TheirOrder) -> None:
+        self._known(theirs)
+        route.saw(theirs)
+
+    def _change(self, route: Route, action: routing.Change) -> None:
+        route.asked = action
+        try:
+            self._adopt(route, self._trading.replace(action.order_id, action.name, action.terms))
+        except RefusedError as error:
+            log.warning("order %s: Alpaca does not change it: %s", route.order.order_id, error)
+            route.asked = None
+            route.unchanged = action.terms
+            self._look(route)
+        except AwayError:
+            route.asked = None
+            raise
+
+    def _take_back(self, route: Route, action: routing.TakeBack) -> None:
+        route.enters_again = route.works
+        try:
+            self._trading.cancel(action.order_id)
+            route.asked = action
+        except RefusedError as error:
+            log.info("order %s: Alpaca does not cancel it: %s", route.order.order_id, error)
+            self._look(route)
+
+    def _end(self, route: Route, action: routing.End) -> None:
+        order = route.order
+        reason = None if action.reason is Reason.NONE else action.reason.wire
+        if order.list_id is not None:  # its legs end together, as only a cancel does it
+            cancel = Cancel(account=order.account, symbol=order.symbol, order_id=order.order_id)
+            (reply,) = self._client.submit([cancel])
+        else:
+            reply = self._client.administer(
+                VenueEnd(order_id=order.order_id, outcome=action.outcome, reason=reason, text=action.text[:200])
+            )
+        if reply.reason in SESSION_OVER:
+            self._must(reply)
+        if reply.reason is not None:
+            text = f"order {order.order_id} cannot be ended here: {reply.text or reply.reason}"
+            self._say(reconciliation.Difference(order.symbol, text))
+        log.warning("order %s of %s: %s", order.order_id, order.account, action.text)
+        status = OrderStatus.EXPIRED if action.outcome == OrderStatus.EXPIRED.wire else OrderStatus.CANCELED
+        route.order = msgspec.structs.replace(order, status=status.wire)
+
+    def _restore(self, route: Route, action: routing.Restore) -> None:
+        """Puts our order back to what Alpaca goes on with."""
+        order, terms = route.order, action.terms
+        is_stop = order.order_type in routing.STOPS
+        command = Replace(
+            account=order.account,
+            symbol=order.symbol,
+            order_id=order.order_id,
+            quantity=terms.quantity,
+            limit_price=terms.limit_price,
+            stop_price=terms.stop_price if is_stop else None,
+        )
+        (reply,) = self._client.submit([command])
+        route.unchanged = None
+        if reply.reason is not None:
+            why = reply.text or reply.reason
+            text = f"order {order.order_id}: Alpaca would not change it, and here it is not changed back: {why}"
+            self._say(reconciliation.Difference(order.symbol, text))
+            return
+        route.order = msgspec.structs.replace(
+            order,
+            quantity=f"{terms.quantity:f}",
+            limit_price=None if terms.limit_price is None else f"{terms.limit_price:f}",
+            stop_price=order.stop_price if terms.stop_price is None else f"{terms.stop_price:f}",
+        )
+
+    def _book(self, route: Route, fill: TheirFill) -> None:
+        """A fill of theirs becomes one of ours, once: the engine knows by the order's own quantity what it has."""
+        if fill.name in self._ours.booked:
+            route.counted[fill.name] = fill.quantity
+            return
+        unit = self._units[route.order.symbol]
+        # Between our ticks: at the tick that is worse for the order, which gets the rest as a negative fee.
+        opposite = "sell" if route.order.side == "buy" else "buy"
+        price = unit.exact_price(unit.passive_ticks(fill.price, opposite))
+        fee = (-abs(price - fill.price) * fill.quantity).quantize(MONEY, ROUND_HALF_EVEN)
+        command = VenueFill(
+            order_id=route.order.order_id,
+            venue=self._venue,
+            execution_id=fill.name,
+            quantity=fill.quantity,
+            price=price,
+            filled_quantity=route.total + fill.quantity,
+            fee=fee + 0,
+            transact_ns=fill.ts_ns,
+        )
+        reply = self._client.administer(command)
+        if reply.reason is not None:
+            text = f"fill {fill.name} of order {route.order.order_id} cannot be booked: {reply.text or reply.reason}"
+            self._say(reconciliation.Difference(route.order.symbol, text))
+            return
+        route.count(fill)
+        metrics.VENUE_FILLS.labels(self._venue).inc()
+
+    # --------------------------------------------------------------------------------------------- reconciliation
+
+    def _reconcile(self) -> None:
+        compared = reconciliation.compare(
+            reconciliation.books(self._ours.deposits, held(self._client, self._venue)),
+            self._ours.routes.values(),
+            self._trading.positions(),
+            self._trading.open_orders(),
+            self._trading.balance(),
+        )
+        self._hold_phases()
+        found = {one.about: one for one in compared.differences}
+        certain = {about: one for about, one in found.items() if about in self._suspected}
+        self.compared = compared._replace(differences=list(certain.values()))
+        for about in certain.keys() - self._raised.keys():
+            self._say(certain[about])
+        for about in self._raised.keys() - found.keys():
+            self._alert(self._raised[about], raised=False)
+        self._raised = {about: one for about, one in self._raised.items() if about in found} | certain
+        self._suspected = set(found)
+        metrics.VENUE_DIFFERENCES.labels(self._venue).set(len(certain))
+        metrics.VENUE_ORDERS.labels(self._venue).set(compared.orders)
+        self._reconcile_at = time.monotonic() + (AGAIN_S if found.keys() - certain.keys() else RECONCILE_S)
+
+    def _say(self, difference: reconciliation.Difference) -> None:
+        log.error("%s: %s", self._venue, difference.text)
+        self._alert(difference, raised=True)
+
+    def _alert(self, difference: reconciliation.Difference, *, raised: bool) -> None:
+        record = Alert(
+            account=self._venue,
+            kind=KIND,
+            symbol=difference.symbol,
+            limit_name=None,
+            raised=raised,
+            used="1" if raised else "0",
+            threshold=None,
+            text=difference.text if raised else f"over: {difference.text}",
+            last_seq=0,
+            ts_ns=time.time_ns(),
+        )
+        self._outbox.send(ALERTS.name, self._venue, as_json(record))

@@ -1,0 +1,262 @@
+"""What has to be done next for one order that works here and at Alpaca. Pure: no clock, no network.
+
+The order here is what is wanted; the one there is what is. Every step follows from the two as they stand, so that after
+any outage the same question is asked again."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from engine.messages import Order
+from engine.words import WORKING_WORDS, Reason
+from streams.venues.alpaca.statuses import UNCHANGEABLE
+from streams.venues.alpaca.wire import TheirFill, TheirOrder
+
+TIMES_IN_FORCE: Final = frozenset({"day", "gtc", "opg", "cls"})
+"""Of those that an auction here takes and Alpaca knows."""
+ORDER_TYPES: Final = frozenset({"market", "limit", "stop", "stop_limit", "trailing_stop"})
+STOPS: Final = ("stop", "stop_limit")
+"""Whose stop price stays where it was put."""
+NOT_ALLOWED: Final = (401, 403)
+PREFIX: Final = "hft"
+
+
+class Terms(NamedTuple):
+    """What can be changed of an order."""
+
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+
+
+class Submit(NamedTuple):
+    """Enter the order there by this name, for what is left of it."""
+
+    name: str
+    quantity: Decimal
+
+
+class Change(NamedTuple):
+    """Replace the order there by one of these terms and this name."""
+
+    order_id: str
+    name: str
+    terms: Terms
+
+
+class TakeBack(NamedTuple):
+    """Cancel the order there."""
+
+    order_id: str
+
+
+class End(NamedTuple):
+    """The order here is over."""
+
+    outcome: str
+    reason: Reason
+    text: str
+
+
+class Restore(NamedTuple):
+    """The order here gets the terms of the one there: Alpaca would not change it."""
+
+    terms: Terms
+
+
+class Look(NamedTuple):
+    """Fills are missing: ask for them."""
+
+
+Action = Submit | Change | TakeBack | End | Restore | Look
+
+
+class Route:
+    """One order here, and what is known of it there."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.theirs: TheirOrder | None = None
+        """The last of those that replaced each other."""
+        self.counted: dict[str, Decimal] = {}
+        """Names of fills → their quantities."""
+        self.total = Decimal(order.filled_quantity)
+        """Of all fills that are booked here."""
+        self.revision = 0
+        self.asked: Change | TakeBack | None = None
+        """A request that is under way."""
+        self.refused: End | None = None
+        """Alpaca did not take the order."""
+        self.unchanged: Terms | None = None
+        """Terms that Alpaca would not have."""
+        self.enters_again = False
+        """What is left is entered anew once the order there is canceled."""
+
+    @property
+    def works(self) -> bool:
+        return self.order.status in WORKING_WORDS
+
+    @property
+    def wanted(self) -> Terms:
+        """As the order there would have them: of what the last one has replaced the fills are no part of it."""
+        return Terms(
+            Decimal(self.order.quantity) - self.earlier,
+            _number(self.order.limit_price),
+            _number(self.order.stop_price) if self.order.order_type in STOPS else None,
+        )
+
+    @property
+    def there(self) -> Terms | None:
+        """The terms of the order there."""
+        if self.theirs is None:
+            return None
+        is_stop = self.order.order_type in STOPS
+        return Terms(self.theirs.quantity, self.theirs.limit_price, self.theirs.stop_price if is_stop else None)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing can come of it any more."""
+        return not self.works and (self.theirs is None or not self.theirs.stands.is_open) and not self.misses_fills
+
+    @property
+    def own(self) -> Decimal:
+        """Counted of the last order there."""
+        if self.theirs is None:
+            return Decimal(0)
+        mark = f"{self.theirs.id}:"
+        return sum((lots for name, lots in self.counted.items() if name.startswith(mark)), start=Decimal(0))
+
+    @property
+    def earlier(self) -> Decimal:
+        """Filled of the orders there before the last one, where its own numbers leave that out."""
+        if self.theirs is None or self.theirs.filled == self.total:
+            return Decimal(0)
+        return self.total - self.own
+
+    @property
+    def misses_fills(self) -> bool:
+        """Whether Alpaca has filled more of the last order than is counted. Whether it counts what those before it had,
+        is not documented: both ways add up."""
+        return self.theirs is not None and self.own < self.theirs.filled != self.total
+
+    def is_new(self, fill: TheirFill) -> bool:
+        return fill.name not in self.counted
+
+    def count(self, fill: TheirFill) -> None:
+        self.counted[fill.name] = fill.quantity
+        self.total += fill.quantity
+
+    def saw(self, theirs: TheirOrder) -> None:
+        """The order there, as REST or the stream has just told it."""
+        number = revision_of(theirs.name, self.order)
+        known = self.theirs
+        is_known = known is not None and theirs.id == known.id
+        if number is None or (number < self.revision and not is_known):
+            return  # one that was replaced, or none of ours
+        if known is not None and is_known:
+            if theirs.filled < known.filled or (not known.stands.is_open and theirs.stands.is_open):
+                return  # older than what is known
+            if known.stands.is_pending and not theirs.stands.is_pending:
+                self.asked = None
+        else:
+            self.asked = None
+            self.enters_again = False
+        self.revision = max(self.revision, number)
+        self.theirs = theirs
+
+    def next(self) -> Action | None:
+        """What has to be done now; None: nothing, or to wait."""
+        if self.misses_fills:
+            return Look()
+        theirs = self.theirs
+        if not self.works:
+            if theirs is None or not theirs.stands.is_open or self.asked is not None or theirs.stands.is_pending:
+                return None
+            return TakeBack(theirs.id)
+        if self.refused is not None:
+            return self.refused
+        left = Decimal(self.order.quantity) - self.total
+        if theirs is None:
+            return unroutable(self.order) or Submit(name_of(self.order, 0), left)
+        if not theirs.stands.is_open:
+            if self.enters_again and left > 0 and theirs.status == "canceled":
+                return Submit(name_of(self.order, self.revision + 1), left)
+            return None if theirs.status in ("filled", "replaced") else ended(theirs)
+        return self._change(theirs)
+
+    def _change(self, theirs: TheirOrder) -> Action | None:
+        wanted, there = self.wanted, self.there
+        assert there is not None
+        if self.asked is not None or theirs.status in UNCHANGEABLE or wanted == there:
+            return None
+        if self.unchanged == wanted:
+            return Restore(there._replace(quantity=there.quantity + self.earlier))
+        if theirs.filled > 0:
+            # Whether the quantity of a replacement counts what is filled is not documented: too much could trade.
+            return TakeBack(theirs.id)
+        return Change(theirs.id, name_of(self.order, self.revision + 1), wanted)
+
+
+def name_of(order: Order, revision: int) -> str:
+    """What an order is called there: the same whoever asks when, so that one that was entered and not answered is
+    found again. Another system's order of the same number has another time."""
+    return f"{PREFIX}-{order.order_id}-{order.created_ns}-{revision}"
+
+
+def parts_of(name: str) -> tuple[str, int, int] | None:
+    """order_id, created_ns and revision; None where it is none of ours."""
+    prefix, *numbers = name.split("-")
+    if prefix != PREFIX or len(numbers) != 3 or not all(number.isdecimal() for number in numbers):
+        return None
+    return numbers[0], int(numbers[1]), int(numbers[2])
+
+
+def revision_of(name: str, order: Order) -> int | None:
+    """None where it is another order's name."""
+    found = parts_of(name)
+    return found[2] if found is not None and found[:2] == (order.order_id, order.created_ns) else None
+
+
+def unroutable(order: Order) -> End | None:
+    """Why Alpaca cannot have such an order."""
+    for wrong, text in (
+        (order.list_id is not None, "an order of a list"),
+        (order.order_type not in ORDER_TYPES, f"order type {order.order_type}"),
+        (order.time_in_force not in TIMES_IN_FORCE, f"time in force {order.time_in_force}"),
+        (order.display_quantity is not None, "display_quantity"),
+        (order.post_only, "post_only"),
+        (order.reduce_only, "reduce_only"),
+        (Decimal(order.quantity) % 1 != 0 and order.order_type != "market", "a part of a share"),
+    ):
+        if wrong:
+            return End("canceled", Reason.UNSUPPORTED, f"Alpaca does not take {text}")
+    return None
+
+
+def ended(theirs: TheirOrder, text: str = "") -> End:
+    """What an order there that was not filled whole makes of ours."""
+    if theirs.status == "expired":
+        return End("expired", Reason.DAY_ENDED, text or "expired at Alpaca")
+    reason = Reason.UNSUPPORTED if theirs.status == "rejected" else Reason.NONE
+    return End("canceled", reason, text or f"{theirs.status} at Alpaca")
+
+
+def refusal(status_code: int | None, text: str) -> End:
+    """What a refusal by REST makes of ours."""
+    lower = text.lower()
+    if "buying power" in lower or "insufficient" in lower:
+        reason = Reason.BUYING_POWER
+    elif "market" in lower and ("closed" in lower or "hours" in lower):
+        reason = Reason.MARKET_CLOSED
+    elif "halt" in lower:
+        reason = Reason.HALTED
+    elif status_code in NOT_ALLOWED:
+        reason = Reason.NOT_AUTHORIZED
+    else:
+        reason = Reason.UNSUPPORTED
+    return End("canceled", reason, f"Alpaca: {text}")
+
+
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

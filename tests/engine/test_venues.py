@@ -1,0 +1,170 @@
+"""Fills and ends of orders that work elsewhere: the engine and its reference give the same answers, and no lot and no
+money comes from nowhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import order_flow
+import pytest
+from compare import answer, difference
+from order_flow import Batch
+from reference_invariants import check_state
+from twins import twins
+
+from engine.messages import DefineAccount, SetPhase, VenueEnd, VenueFill
+from engine.reference.orders import Order
+from engine.words import ExecType, Liquidity, OrderStatus, Outcome, Reason
+
+
+class Elsewhere:
+    """Draws what a venue says of orders that there are, the closed ones too; some of it wrong."""
+
+    def __init__(self, seed: int, slow: Any) -> None:
+        self.draw = Random(seed)
+        self.state = slow.state
+        self.last: VenueFill | None = None
+
+    def command(self) -> VenueFill | VenueEnd:
+        draw = self.draw
+        if self.last is not None and draw.random() < 0.15:
+            return self.last
+        orders = list(self.state.remembered.values())
+        order: Order = draw.choice(orders[-60:])
+        number = str(order.order_id) if draw.random() < 0.97 else draw.choice(("0", "999999", str(2**64)))
+        if draw.random() < 0.15:
+            outcome = draw.choice(("canceled", "canceled", "expired", "asleep"))
+            return VenueEnd(order_id=number, outcome=outcome, reason=draw.choice((None, "halted", "bored")))
+        known = self.state.instruments  # a refused order may name none of them
+        instrument = known[order.instrument - 1] if 0 < order.instrument <= len(known) else known[0]
+        tick, lot = instrument.definition.tick_size, instrument.definition.lot_size
+        lots = draw.randint(1, max(1, order.leaves) + draw.choice((0, 0, 0, 2)))
+        if order.is_stop and order.works:
+            lots = order.leaves  # in part only where it can not be triggered here any more
+        total = order.filled + lots + draw.choice((0,) * 20 + (1, -1))
+        price = draw.randint(max(1, instrument.price_min - 1), min(instrument.price_max, instrument.price_min + 20))
+        fee = draw.choice((Decimal(0), Decimal("0.000001"), Decimal("-0.000002"), Decimal(10**9), Decimal("1e-7")))
+        odd = draw.random() < 0.04
+        self.last = VenueFill(
+            order_id=number,
+            venue=draw.choice(("out",) * 30 + ("ann", "nobody")),
+            execution_id=f"x{draw.randint(1, 10**6)}",
+            quantity=lots * lot + (lot / 2 if odd else 0),
+            price=price * tick,
+            filled_quantity=total * lot,
+            fee=fee,
+            transact_ns=draw.choice((0, 5, 2**63)) if odd else 7,
+        )
+        return self.last
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_both_engines_say_the_same(seed: int) -> None:
+    fast, slow, seq = twins(max_orders=200)
+    counts: Counter[str] = Counter()
+
+    def both(batch: Batch) -> None:
+        got, wanted = answer(fast, batch), answer(slow, batch)
+        found = difference(got, wanted, batch)
+        assert found is None, found
+        if isinstance(batch.command, VenueFill | VenueEnd):
+            counts[
+                f"{type(batch.command).__name__} {int(got.replies['outcome'][0])} {int(got.replies['affected'][0])}"
+            ] += 1
+            counts.update(f"{ExecType(kind).wire} {len(got.reports)}" for kind in got.reports["exec_type"].tolist())
+            counts.update(f"status {OrderStatus(status).wire}" for status in got.reports["order_status"].tolist())
+            assert fast.drift() == 0
+
+    both(Batch(seq, 0, order_flow.records([]), DefineAccount(account="out", deposit=Decimal(0))))
+    elsewhere = Elsewhere(seed, slow)
+    # The stream numbers its commands without gaps: ours come between, by numbers of their own.
+    for batch in order_flow.stream(seed, 1_500, seq + 1, most=8):
+        moved = batch.records.copy()
+        moved["seq"] *= 10
+        both(Batch(batch.seq * 10, batch.ts_ns, moved, batch.command))
+        for extra in range(1, 4):
+            if slow.state.remembered:
+                both(
+                    Batch(
+                        (batch.seq + batch.count - 1) * 10 + extra,
+                        batch.ts_ns,
+                        order_flow.records([]),
+                        elsewhere.command(),
+                    )
+                )
+        check_state(slow.state)
+    accepted, refused = int(Outcome.ACCEPTED), int(Outcome.REJECTED)
+    for name in (
+        *(f"VenueFill {accepted} 1", f"VenueFill {accepted} 0", f"VenueFill {refused} 0"),
+        *(f"VenueEnd {accepted} 1", f"VenueEnd {accepted} 0", f"VenueEnd {refused} 0"),
+        *("trade 2", "trade 4", "canceled 1", "expired 1", "status canceled", "status filled"),
+    ):
+        assert counts[name], f"{name} never happened: {counts}"
+
+
+def _order(fast: Any, slow: Any, seq: int, lots: int, price: int) -> None:
+    batch = Batch(
+        seq,
+        seq,
+        order_flow.records(
+            [
+                {
+                    **{"seq": seq, "ts_ns": seq, "type": 1, "account": 1, "instrument": 1, "side": 1, "order_type": 2},
+                    **{"time_in_force": 2, "quantity": lots, "limit_price": price, "client_order_id": b"mine"},
+                    **{"source": 1, "source_partition": -1, "source_offset": -1, "strategy": b"tag"},
+                }
+            ]
+        ),
+    )
+    assert difference(answer(fast, batch), answer(slow, batch), batch) is None
+
+
+def test_a_fill_after_the_cancel_is_the_orders_too() -> None:
+    """What the venue did before it took the cancel has happened, whatever was said here."""
+    fast, slow, seq = twins(max_orders=100)
+    fast.administer(seq, 1, DefineAccount(account="out"))
+    fast.administer(seq + 1, 1, SetPhase(symbol="NARROW", phase="opening_auction"))
+    slow.administer(seq, 1, DefineAccount(account="out"))
+    slow.administer(seq + 1, 1, SetPhase(symbol="NARROW", phase="opening_auction"))
+    _order(fast, slow, seq + 2, 10, 100)
+    name = str(seq + 2)
+
+    def fill(number: int, lots: int, total: int) -> Any:
+        command = VenueFill(
+            order_id=name,
+            venue="out",
+            execution_id=f"x{number}",
+            quantity=Decimal(lots),
+            price=Decimal("0.98"),
+            filled_quantity=Decimal(total),
+        )
+        return fast.administer(seq + 10 + number, 1, command)
+
+    (venue, own) = fill(1, 4, 4).reports
+    assert (venue["client_order_id"], venue["liquidity"], venue["order_status"]) == (
+        b"x1",
+        Liquidity.MAKER,
+        OrderStatus.FILLED,
+    )
+    assert (own["order_status"], own["filled"], own["leaves"], own["strategy"]) == (
+        OrderStatus.PARTIALLY_FILLED,
+        4,
+        6,
+        b"tag",
+    )
+    assert len(fill(2, 4, 4).reports) == 0, "it was counted"
+    refused = fill(3, 4, 12).replies[0]
+    assert (refused["outcome"], refused["reason"]) == (Outcome.REJECTED, Reason.INVALID_QUANTITY), "one is missing"
+    (ended,) = fast.administer(seq + 20, 1, VenueEnd(order_id=name, outcome="canceled", reason="buying_power")).reports
+    assert (ended["order_status"], ended["reason"]) == (OrderStatus.CANCELED, Reason.BUYING_POWER)
+    (_, late) = fill(14, 3, 7).reports
+    assert (late["order_status"], late["filled"], late["leaves"]) == (OrderStatus.CANCELED, 7, 0)
+    (_, more) = fill(15, 4, 11).reports
+    assert (more["order_status"], more["filled"], more["quantity"]) == (OrderStatus.FILLED, 11, 11)
+    mine, theirs = fast.position(1, 1), fast.position(len(fast.accounts), 1)
+    assert (mine.quantity, theirs.quantity) == (11, -11)
+    assert mine.cash + theirs.cash == 0
+    assert fast.drift() == 0

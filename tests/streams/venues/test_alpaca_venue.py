@@ -1,0 +1,366 @@
+"""Orders routed to Alpaca: the real engine, publisher and Kafka, and Alpaca's own client against a server that speaks
+its protocol and fails on demand."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from engine.client import Client
+from engine.messages import (
+    Alert,
+    Cancel,
+    DefineAccount,
+    DefineInstrument,
+    Fill,
+    NewOrder,
+    OrderEvent,
+    OrderState,
+    Replace,
+    SequencedCommand,
+)
+from engine.topics import ALERTS, COMMANDS, FILLS, ORDER_EVENTS
+from infra.kafka import create_topics
+from streams.feeds.alpaca.source import Keys
+from streams.outbox import Outbox
+from streams.strategies.instrument import listed
+from streams.venues.alpaca import driver
+from streams.venues.alpaca.driver import Desk
+from streams.venues.alpaca.orders import Ours
+from streams.venues.alpaca.trading import Trading
+from tests.engine.doors import AAPL, logged_in, open_engine
+from tests.engine.doors import SECRET as ENGINE_SECRET
+from tests.engine.test_publisher import delete_topics, flat, publishing, read_all
+from tests.streams.venues.alpaca_trading_server import KEY, SECRET, TradingServer, alpaca_trading
+
+pytestmark = pytest.mark.integration
+LIMIT_S = 60.0
+
+
+class Exchange(NamedTuple):
+    bootstrap: str
+    address: str
+    client: Client
+
+
+@pytest.fixture(scope="module")
+def exchange(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    delete_topics(kafka)
+    create_topics(kafka, 2, 1)
+    journal = tmp_path_factory.mktemp("journal")
+    with (
+        open_engine(journal, bootstrap=kafka) as (_, address),
+        publishing(journal, kafka),
+        logged_in(address) as client,
+    ):
+        yield Exchange(kafka, address, client)
+    delete_topics(kafka)
+
+
+def wait_for(condition: Callable[[], Any]) -> Any:
+    end = time.monotonic() + LIMIT_S
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
+    return found
+
+
+class House:
+    """One account, one symbol and one Alpaca of a test's own."""
+
+    def __init__(self, exchange: Exchange, server: TradingServer, name: str) -> None:
+        self.exchange, self.server = exchange, server
+        self.symbol, self.account, self.venue = name.upper(), name, f"out-{name}"
+        self.definition: DefineInstrument = msgspec.structs.replace(AAPL, symbol=self.symbol)
+        assert exchange.client.administer(self.definition).reason is None
+        assert exchange.client.administer(DefineAccount(account=name, deposit=Decimal(10**6))).reason is None
+        exchange.client.connect()
+        self.number = 0
+        self.desk: Desk
+
+    @contextmanager
+    def routed(self) -> Iterator[None]:
+        """The venue's process at work, in a thread."""
+        keys = Keys(KEY, SECRET)
+        trading = Trading(
+            keys, paper=True, trading_url=self.server.trading_url, updates_url=self.server.updates_url, retry_s=1
+        )
+        ours = Ours([self.symbol], [self.account], self.venue)
+        outbox = Outbox(self.exchange.bootstrap, "venue")
+        desk = self.desk = Desk(trading, ours, {self.symbol: listed(self.definition)}, self.venue, outbox)
+        stop, ready = threading.Event(), threading.Event()
+        ours.start(self.exchange.bootstrap, stop)
+        arguments = (desk, self.exchange.address, ENGINE_SECRET, [self.definition], stop, ready.set)
+        thread = threading.Thread(target=driver.serve, args=arguments)
+        logins = self.server.logins
+        trading.start()
+        thread.start()
+        try:
+            assert ready.wait(LIMIT_S)
+            wait_for(lambda: self.server.logins > logins)
+            yield
+        finally:
+            stop.set()
+            thread.join()
+            trading.stop()
+            ours.close()
+            outbox.close()
+
+    def order(self, quantity: int = 10, price: str | None = "101.00", **more: Any) -> str:
+        """Enters a buy; returns its client_order_id."""
+        self.number += 1
+        fields: dict[str, Any] = {"order_type": "market" if price is None else "limit", "time_in_force": "day"}
+        command = NewOrder(
+            account=self.account,
+            symbol=self.symbol,
+            side="buy",
+            quantity=Decimal(quantity),
+            limit_price=None if price is None else Decimal(price),
+            client_order_id=f"{self.account}-{self.number}",
+            **{**fields, **more},
+        )
+        (reply,) = self.exchange.client.submit([command])
+        assert reply.reason is None, reply
+        return str(command.client_order_id)
+
+    def state(self, name: str) -> OrderState:
+        found = self.exchange.client.status(self.account, client_order_id=name)
+        assert found is not None
+        return found
+
+    def stands(self, name: str, status: str, filled: int = 0) -> None:
+        wait_for(lambda: (s := self.state(name)).order_status == status and s.filled_quantity == str(filled))
+
+    def there(self, name: str, revision: int = 0) -> dict[str, Any]:
+        """The order of that revision at Alpaca."""
+        number = self.state(name).order_id
+
+        def found() -> dict[str, Any] | None:
+            named = [
+                one
+                for one in list(self.server.orders.values())
+                if one["client_order_id"].startswith(f"hft-{number}-")
+                and one["client_order_id"].endswith(f"-{revision}")
+            ]
+            return named[0] if named else None
+
+        return wait_for(found)
+
+    def position(self, account: str) -> tuple[str, str, str]:
+        held = [one for one in self.exchange.client.positions().positions if one.account == account]
+        return (held[0].quantity, held[0].cash, held[0].fees) if held else ("0", "0", "0")
+
+    def published(self, topic: Any, kind: Any) -> list[Any]:
+        return [one for one in flat(read_all(self.exchange.bootstrap, topic.name, kind)) if one.symbol == self.symbol]
+
+    def fills(self, count: int) -> list[Fill]:
+        """Those of the symbol, once there are so many."""
+        found: list[Fill] = []
+
+        def there() -> bool:
+            found[:] = self.published(FILLS, Fill)
+            return len(found) >= count
+
+        wait_for(there)
+        assert len(found) == count
+        return found
+
+    def agrees(self) -> None:
+        """Until a comparison that began after now finds no difference."""
+        self.desk.compared = None
+        self.desk._reconcile_at = 0.0
+        wait_for(lambda: (c := self.desk.compared) is not None and not self.desk._suspected and not c.differences)
+
+
+@pytest.fixture
+def house(exchange: Exchange, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    for name in ("AWAY_RETRY_S", "AGAIN_S", "RECONCILE_S"):
+        monkeypatch.setattr(driver, name, 0.3)
+    with alpaca_trading() as server:
+        yield House(exchange, server, f"h{abs(hash(request.node.name)) % 10**9}")
+
+
+def test_an_order_is_filled_there_and_booked_here(house: House) -> None:
+    with house.routed():
+        name = house.order(10, "101.00", strategy="mine")
+        there = house.there(name)
+        assert (there["symbol"], there["side"], there["qty"], there["limit_price"]) == (
+            house.symbol,
+            "buy",
+            "10",
+            "101",
+        )
+        house.server.fill(there, 4, "100.505", twice=True)
+        house.stands(name, "partially_filled", 4)
+        house.server.fill(there, 6, "100.50")
+        house.stands(name, "filled", 10)
+        house.agrees()
+        # 4 at 100.505 are 4 at 100.51 and two cents back.
+        assert house.position(house.account) == ("10", "-1005.04", "-0.02")
+        assert house.position(house.venue) == ("-10", "1005.04", "0.02")
+    fills = house.fills(4)
+    mine = [one for one in fills if one.account == house.account]
+    assert [(one.quantity, one.price, Decimal(one.fee), one.strategy) for one in mine] == [
+        ("4", "100.51", Decimal("-0.02"), "mine"),
+        ("6", "100.50", Decimal(0), "mine"),
+    ]
+    names = [one.client_order_id for one in fills if one.account == house.venue]
+    assert names == [f"{there['id']}:4", f"{there['id']}:10"]
+
+
+def test_what_is_filled_while_the_stream_is_away_comes_by_rest_once(house: House) -> None:
+    with house.routed():
+        name = house.order(10)
+        there = house.there(name)
+        house.server.fill(there, 1, "100.00")
+        house.stands(name, "partially_filled", 1)
+        house.server.mute = True
+        house.server.drop()
+        house.server.fill(there, 2, "100.10")
+        house.server.fill(there, 3, "100.20")
+        house.server.mute = False
+        house.stands(name, "partially_filled", 6)
+        # The stream says again what REST has told, then goes on.
+        house.server.say("partial_fill", {**there, "filled_qty": "6"}, price="100.20", qty="3")
+        wait_for(lambda: house.server.logins >= 2)
+        house.server.fill(there, 4, "100.30")
+        house.stands(name, "filled", 10)
+        house.agrees()
+    mine = [one for one in house.fills(8) if one.account == house.account]
+    assert [(one.quantity, one.price) for one in mine] == [
+        ("1", "100.00"),
+        ("2", "100.10"),
+        ("3", "100.20"),
+        ("4", "100.30"),
+    ]
+
+
+def test_requests_that_fail_are_made_once_all_the_same(house: House) -> None:
+    """A 429 is waited out by the client; of an answer that is lost the order is found by its name."""
+    with house.routed():
+        house.server.fail_next = [429]
+        name = house.order(3)
+        house.server.fill(house.there(name), 3, "100")
+        house.stands(name, "filled", 3)
+        house.server.lose_answers = 1
+        name = house.order(2)
+        house.server.fill(house.there(name), 2, "100")
+        house.stands(name, "filled", 2)
+        assert len(house.server.orders) == 2
+        house.agrees()
+
+
+def test_what_alpaca_refuses_is_canceled_with_the_reason(house: House) -> None:
+    with house.routed():
+        house.server.refuse_next = [(403, "insufficient buying power"), (422, "market is closed")]
+        for more in ({}, {}, {"display_quantity": Decimal(1)}):
+            house.stands(house.order(5, **more), "canceled")
+        assert house.server.orders == {}
+        house.agrees()
+
+    def reasons() -> list[str | None]:
+        events = house.published(ORDER_EVENTS, OrderEvent)
+        return [one.reason for one in events if one.exec_type == "canceled"]
+
+    wait_for(lambda: len(reasons()) == 3)
+    assert reasons() == ["buying_power", "market_closed", "unsupported"]
+    commands = flat(read_all(house.exchange.bootstrap, COMMANDS.name, SequencedCommand))
+    said = [one.command["text"] for one in commands if one.type == "venue_end"]
+    assert "Alpaca: insufficient buying power" in said
+
+
+def test_a_cancel_here_is_a_request_there(house: House) -> None:
+    """What is filled before Alpaca takes it is the order's too."""
+    with house.routed():
+        house.server.holds_cancels = True
+        name = house.order(10)
+        there = house.there(name)
+        cancel = Cancel(account=house.account, symbol=house.symbol, client_order_id=name)
+        assert house.exchange.client.submit([cancel])[0].reason is None
+        wait_for(lambda: there["status"] == "pending_cancel")
+        house.server.fill(there, 4, "100.00")
+        house.stands(name, "canceled", 4)
+        house.server.move(there, "canceled")
+        expiring = house.order(7)
+        house.server.move(house.there(expiring), "expired")
+        house.stands(expiring, "expired")
+        house.agrees()
+        assert house.position(house.account)[0] == "4"
+
+
+def test_a_replace_reaches_alpaca_or_is_put_back(house: House) -> None:
+    with house.routed():
+        name = house.order(10, "100.00")
+        house.there(name)
+        replace = Replace(
+            account=house.account, symbol=house.symbol, client_order_id=name, limit_price=Decimal("100.50")
+        )
+        assert house.exchange.client.submit([replace])[0].reason is None
+        second = house.there(name, 1)
+        assert (second["limit_price"], second["qty"]) == ("100.5", "10")
+        house.server.refuse_next = [(422, "too late")]
+        worse = msgspec.structs.replace(replace, limit_price=Decimal("101.00"))
+        assert house.exchange.client.submit([worse])[0].reason is None
+        wait_for(lambda: not house.server.refuse_next)
+        wait_for(lambda: house.state(name).limit_price == "100.50")
+        # Partly filled it is canceled there and what is left is entered anew: 4 of 8, in all never more than 8.
+        house.server.fill(second, 4, "100.40")
+        house.stands(name, "partially_filled", 4)
+        less = Replace(account=house.account, symbol=house.symbol, client_order_id=name, quantity=Decimal(8))
+        assert house.exchange.client.submit([less])[0].reason is None
+        third = house.there(name, 2)
+        assert third["qty"] == "4"
+        house.server.fill(third, 4, "100.50")
+        house.stands(name, "filled", 8)
+        house.agrees()
+
+
+def test_what_happens_while_the_process_is_away(house: House) -> None:
+    """It finds its orders again by their names, books what they have had, and takes back what ended here."""
+    with house.routed():
+        first, second = house.order(5), house.order(6)
+        one, two = house.there(first), house.there(second)
+        house.server.fill(one, 2, "100.00")
+        house.stands(first, "partially_filled", 2)
+    house.server.fill(one, 3, "100.10")
+    house.server.fill(two, 1, "100.20")
+    cancel = Cancel(account=house.account, symbol=house.symbol, client_order_id=second)
+    assert house.exchange.client.submit([cancel])[0].reason is None
+    third = house.order(1, None, time_in_force="opg")
+    with house.routed():
+        house.stands(first, "filled", 5)
+        house.stands(second, "canceled", 1)
+        wait_for(lambda: two["status"] == "canceled")
+        house.server.fill(house.there(third), 1, "100")
+        house.stands(third, "filled", 1)
+        house.agrees()
+        assert house.position(house.account)[0] == "7"
+    house.fills(8)
+
+
+def test_a_difference_is_told_and_its_end(house: House) -> None:
+    with house.routed():
+        house.agrees()
+        house.server.holdings[house.symbol] = Decimal(5)
+        house.server.cash -= 500
+
+        def told(raised: bool) -> bool:
+            alerts = flat(read_all(house.exchange.bootstrap, ALERTS.name, Alert))
+            mine = [one for one in alerts if one.account == house.venue and one.raised == raised]
+            return {one.text for one in mine} >= {
+                f"{'' if raised else 'over: '}{house.symbol}: 5 there, 0 by our fills",
+                f"{'' if raised else 'over: '}cash: 99500 there, 100000.00 by our fills and deposits",
+            }
+
+        wait_for(lambda: told(True))
+        house.server.holdings.clear()
+        house.server.cash += 500
+        wait_for(lambda: told(False))
+        house.agrees()
