@@ -78,7 +78,7 @@ test-cluster: $(VENV)/.dev ## three brokers and three workers; BROKER_KILLS=3 br
 test-bench: $(VENV)/.dev ## the benchmarks of streams and outages in their short form: that they run, and what must be exact in them
 	@$(BIN)/python -m pytest -m bench
 
-test-day: $(VENV)/.dev ## a day of ORDERS=200000 with kills, and the same day again from Kafka, bit by bit
+test-day: $(VENV)/.dev ## a day of ORDERS=200000 with kills, and the same day again from Kafka, bit by bit; the audit of 100,000
 	@ORDERS=$(ORDERS) $(BIN)/python -m pytest -m day -s
 
 test-backup: $(VENV)/.dev ## trade, hft backup, wipe everything, hft restore, go on: in two minutes

@@ -295,6 +295,7 @@ class Publisher:
 
     def _produce(self, outputs: Iterable[Output]) -> None:
         """Those that the partition that the key belongs to has not already."""
+        tell = log.isEnabledFor(logging.DEBUG)
         for topic, key, value, at, trace in outputs:
             partition = 0 if topic.single else partition_of(key, self._partitions[topic.name])
             place = topic.name, partition
@@ -305,7 +306,7 @@ class Publisher:
             headers: Headers = [("at", b"%d.%d" % at)]
             if trace:
                 headers.append((HEADER, trace))
-                if log.isEnabledFor(logging.DEBUG):
+                if tell:
                     log.debug("%s of command %d to partition %d", topic.name, at[0], partition, extra=for_log(trace))
             self._send(topic, key, value, partition, headers, self._on_delivery)
             if topic is CORPORATE_ACTIONS:

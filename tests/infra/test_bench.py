@@ -168,14 +168,14 @@ def test_the_zeromq_door_is_measured() -> None:
     assert answer.output.count("exact") == 1
 
 
-@pytest.mark.integration
+@pytest.mark.bench
 def test_publishing_is_measured() -> None:
     answer = run("zeromq", "--seconds", "0.1", "--frame", "64", "--singles", "10", "--sustained", "0.5")
     assert answer.exit_code == 0, answer.output
     assert "sustained, every event published: events" in answer.output
 
 
-@pytest.mark.integration
+@pytest.mark.bench
 def test_kafka_is_measured() -> None:
     answer = run("kafka", "--orders", "500", "--latency-orders", "100", "--rate", "200")
     assert answer.exit_code == 0, answer.output
