@@ -29,7 +29,7 @@ CLUSTER_ID: Final = "aGZ0LWVtYmVkZGVkLWthZg"
 JVM_OPTIONS: Final = (
     "-Xms384m",
     "-Xmx512m",
-    # By itself a heap like this has room for half a second of a busy market: then everything stood still for 10 to 30 ms.
+    # By itself such a heap has room for half a second of a busy market: then everything stands still for 10 to 30 ms.
     "-Xmn256m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
