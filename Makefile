@@ -11,12 +11,12 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 
 .DEFAULT_GOAL := help
 .PHONY: help up detach down status test test-unit test-integration test-web test-browser test-timescale test-prometheus test-secure test-cluster \
-	test-bench test-day test-backup faults simulate fuzz fuzz-api lint format docs lock wheel clean
+	test-bench test-audit test-day test-backup faults simulate fuzz fuzz-api lint format docs lock wheel clean
 
 # Tests run in so many processes; those that share a server stay in one (tests/conftest.py).
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
-QUICK := not browser and not bench and not faults and not cluster and not secure and not backup and not day and not long and not prometheus
+QUICK := not browser and not bench and not faults and not cluster and not secure and not backup and not audit and not day and not long and not prometheus
 
 # How long the long suites run; CI gives smaller numbers.
 KILLS ?= 20
@@ -78,7 +78,10 @@ test-cluster: $(VENV)/.dev ## three brokers and three workers; BROKER_KILLS=3 br
 test-bench: $(VENV)/.dev ## the benchmarks of streams and outages in their short form: that they run, and what must be exact in them
 	@$(BIN)/python -m pytest -m bench
 
-test-day: $(VENV)/.dev ## a day of ORDERS=200000 with kills, and the same day again from Kafka, bit by bit; the audit of 100,000
+test-audit: $(VENV)/.dev ## a hundred thousand orders and a restart: the audit finds every position and P&L right
+	@$(BIN)/python -m pytest -m audit
+
+test-day: $(VENV)/.dev ## a day of ORDERS=200000 with kills, and the same day again from Kafka, bit by bit
 	@ORDERS=$(ORDERS) $(BIN)/python -m pytest -m day -s
 
 test-backup: $(VENV)/.dev ## trade, hft backup, wipe everything, hft restore, go on: in two minutes

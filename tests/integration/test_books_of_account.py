@@ -47,7 +47,7 @@ def order_flow(client: Client, count: int, seed: int) -> None:
         assert (replies["outcome"] == 1).all()
 
 
-@pytest.mark.day
+@pytest.mark.audit
 @pytest.mark.timeout(500)
 def test_the_audit_agrees_after_many_orders_and_a_restart(tmp_path: Path) -> None:
     var = tmp_path / "var"
