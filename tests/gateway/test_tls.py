@@ -170,7 +170,8 @@ def test_other_pages_may_not(client: httpx.Client, origin: str, method: str, hea
 def test_what_a_page_elsewhere_may_read(client: httpx.Client) -> None:
     answer = client.get("/api/orders", headers={"Origin": PAGE})
     assert answer.headers["access-control-allow-origin"] == PAGE
-    assert answer.headers["access-control-expose-headers"] == "Location, Retry-After, RateLimit, RateLimit-Policy"
+    exposed = "Location, Retry-After, RateLimit, RateLimit-Policy, traceparent"
+    assert answer.headers["access-control-expose-headers"] == exposed
     assert "Origin" in answer.headers["vary"]
     refused = client.get("/api/orders", headers={"Origin": PAGE, "Authorization": "Bearer nonsense"})
     assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, PAGE)

@@ -15,7 +15,14 @@ ROOT = Path(__file__).parents[2]
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 NO_CODE = ("*.sql", "*.toml", "*.lock", "*.conf", "*.sh", "*.service", "*.target", "*.env")
 """What lies beside the code and is read or copied from there."""
-OF_A_CHECKOUT = {"infra/compose.env"}
+OF_A_CHECKOUT = {
+    "infra/compose.env",
+    "infra/production.env",
+    "infra/production/pg_hba.conf",
+    "infra/production/redis.conf",
+    "infra/production/secrets.sh",
+}
+"""What goes with the compose files."""
 
 
 def run(*command: str, folder: Path) -> None:

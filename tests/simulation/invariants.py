@@ -165,7 +165,7 @@ def no_kafka_record_lost(evidence: Evidence) -> None:
 
 def position(record: Record) -> Position:
     """Of a published record, by its header `at`."""
-    ((_, value),) = record.headers or []
+    value = dict(record.headers or [])["at"]
     seq, index = value.split(b".")
     return int(seq), int(index)
 
