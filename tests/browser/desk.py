@@ -30,7 +30,7 @@ class Desk:
 
     def assert_clean(self) -> None:
         """No error on the console, no uncaught exception, no request to another host."""
-        assert self.troubles == []
+        assert self.troubles == [], self.troubles
 
     def type_login(self, username: str, password: str) -> None:
         self.page.get_by_label("Username").fill(username)
