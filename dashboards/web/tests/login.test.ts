@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { Api, Problem } from "../src/lib/api";
+import { Api, Problem, Unreachable } from "../src/lib/api";
 import { LoginStore, type Granted } from "../src/lib/login";
 
 const GRANTED: Granted = {
@@ -55,6 +55,26 @@ describe("a login", () => {
     await api.instruments();
     expect(asked[0]).toMatchObject({ path: "https://trading.example/api/login", body: { cookies: false }, credentials: "omit" });
     expect(asked[1]?.headers.get("authorization")).toBe("Bearer a1");
+  });
+
+  test("that ends waits for nothing that is still asked: it would be refused", async () => {
+    const signals: AbortSignal[] = [];
+    vi.stubGlobal("fetch", (path: string, init: RequestInit) => {
+      const { signal } = init;
+      if (!signal) throw new Error(`${path} without a signal`);
+      signals.push(signal);
+      if (path === "/api/logout") return Promise.resolve(new Response("{}"));
+      return new Promise((_, refuse) => {
+        signal.addEventListener("abort", () => {
+          refuse(new DOMException("aborted", "AbortError"));
+        });
+      });
+    });
+    const api = new Api("", new LoginStore());
+    const waiting = expect(api.instruments()).rejects.toThrow(Unreachable);
+    await api.logout();
+    await waiting;
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
   });
 
   test("is gone on with once its token has expired, and the request is made again", async () => {

@@ -175,6 +175,8 @@ export class Api {
   /** Called when the login is over. */
   onended: () => void = () => {};
 
+  private ongoing = new AbortController();
+
   /** `base` is empty where the page came from the gateway itself. */
   constructor(
     readonly base: string,
@@ -194,7 +196,10 @@ export class Api {
     this.login.hold(await this.send<Granted>("POST", "/api/login", { username, password, cookies: this.base === "" }));
   }
 
+  /** What is still asked then would be refused: it is not waited for. */
   async logout(): Promise<void> {
+    this.ongoing.abort();
+    this.ongoing = new AbortController();
     await this.send("POST", "/api/logout");
   }
 
@@ -317,7 +322,7 @@ export class Api {
         method,
         headers: body === undefined ? this.headers : { ...this.headers, "Content-Type": "application/json" },
         body: body === undefined ? null : JSON.stringify(body),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), this.ongoing.signal]),
         credentials: this.credentials,
         // What is kept as the page goes away still arrives.
         keepalive: method === "PUT",
