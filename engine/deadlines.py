@@ -35,8 +35,11 @@ class Deadlines:
         self._timer = loop.call_at(waiting[0][0], self._look) if waiting else None
 
     def close(self) -> None:
-        """No future gets its error any more."""
+        """No answer comes any more: whoever still waits has the error now."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._waiting.clear()
+        while self._waiting:
+            _, future = self._waiting.popleft()
+            if not future.done():
+                future.set_exception(self._error())

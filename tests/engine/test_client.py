@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zmq.asyncio
 
 from engine import frames
 from engine.client import MOST_UNSENT, AsyncClient, Client
@@ -128,3 +129,24 @@ def test_who_waits_to_send_while_another_closes_the_client_goes_on() -> None:
         return await waiting
 
     assert "not sent" in asyncio.run(ping_while_it_is_closed())
+
+
+def test_who_waits_for_an_answer_while_another_closes_the_client_goes_on() -> None:
+    """The engine has the request and says nothing; the client is closed long before its time is up."""
+
+    async def answer(address: str, engine: zmq.asyncio.Socket) -> None:
+        client = AsyncClient(address, token(), timeout_s=600)
+        asking = asyncio.ensure_future(client.ping())
+        await engine.recv_multipart()
+        await client.close()
+        async with asyncio.timeout(60):
+            with pytest.raises(TimeoutError, match="did not answer"):
+                await asking
+
+    async def served() -> None:
+        address = free_address()
+        with zmq.asyncio.Context() as context, context.socket(zmq.ROUTER) as engine:
+            engine.bind(address)
+            await answer(address, engine)
+
+    asyncio.run(served())
