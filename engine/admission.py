@@ -1,11 +1,11 @@
 """Which binary records of a frame may be sequenced: a session's rights, and what the core relies on.
 
-Compiled: a frame may hold one record, whose sender waits for the reply, or tens of thousands."""
+One compiled call: a frame may hold one record, whose sender waits for the reply, or tens of thousands."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.core import Core
 from engine.jit import as_bytes, compiled, entry
 from engine.layout import COMMAND, field_number
-from engine.sessions import account_numbers
+from engine.sessions import account_numbers, actor_octets, stamp
 from engine.tokens import EVERY_ACCOUNT, Identity
 from engine.words import LIST_SHIFT, LIST_SIZES, CommandType, Durability, ListType, Reason, Side, Source
 
@@ -116,10 +116,8 @@ def _refuse_list(row: int, end: int, refused: Any) -> None:
             refused[leg, 0], refused[leg, 1] = reason, field
 
 
-@entry
-def _refuse(records: Any, rights: int, own: Any, instruments: int, refused: Any) -> int:
-    """Fills `refused`; how many there are."""
-    octets = as_bytes(records)
+@compiled
+def _refuse(records: Any, octets: Any, rights: int, own: Any, instruments: int, refused: Any) -> None:
     for row in range(len(records)):
         _refuse_one(records, octets, row, rights, own, instruments, refused)
     row = 0
@@ -135,32 +133,79 @@ def _refuse(records: Any, rights: int, own: Any, instruments: int, refused: Any)
                 if refused[row, 0] == 0:
                     refused[row, 0], refused[row, 1] = INVALID_LIST, F_FLAGS
         row = end
-    count = 0
+
+
+@entry
+def _admit(
+    records: Any, rights: int, own: Any, instruments: int, may_speak: bool, actor: Any, refused: Any, found: Any
+) -> None:
+    """Fills `refused`, stamps the records, and writes into `found` how many are refused and the highest durability
+    that one of the others asks for."""
+    octets = as_bytes(records)
+    refused[: len(records)] = 0
+    _refuse(records, octets, rights, own, instruments, refused)
+    stamp(records, octets, may_speak, actor)
+    count, asked = 0, 0
     for row in range(len(records)):
         if refused[row, 0] != 0:
             count += 1
-    return count
+        elif records["durability"][row] > asked:
+            asked = records["durability"][row]
+    found[0], found[1] = count, asked
 
 
 NO_ACCOUNTS: Final = np.zeros(0, np.uint32)
+MOST_IDENTITIES: Final = 1024
+"""Of which the numbers of their accounts are kept."""
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=MOST_IDENTITIES)
 def _rights(identity: Identity) -> int:
     rights = MAY_TRADE * identity.may_trade | MAY_ADMINISTER * identity.may_administer
     return rights | MAY_USE_ALL if EVERY_ACCOUNT in identity.accounts else rights
 
 
-def refused_records(identity: Identity, records: NDArray[Any], core: Core) -> NDArray[np.int64] | None:
-    """(n, 2): reason and field of each record that must not be sequenced, zeros for those that may; None where all may.
-    Where one leg of an order list is refused, all of them are."""
-    rights = _rights(identity)
-    own = NO_ACCOUNTS if rights & MAY_USE_ALL else account_numbers(identity, core.accounts.find)
-    refused = np.zeros((len(records), 2), np.int64)
-    found = _refuse(records, rights, own, len(core.instruments), refused)
-    return refused if found else None
+class Admitted(NamedTuple):
+    """What became of a frame's records."""
+
+    refused: NDArray[np.int64] | None
+    """(n, 2): reason and field of each record that must not be sequenced, zeros for those that may; None where all
+    may. Where one leg of an order list is refused, all of them are."""
+    asked: int
+    """The highest durability that one of the others asks for; 0: none says."""
 
 
-def compile_admission() -> None:
-    """Makes the machine code ready, before somebody waits for it."""
-    _refuse(np.zeros(0, COMMAND), 0, NO_ACCOUNTS, 0, np.zeros((0, 2), np.int64))
+class Admission:
+    """Looks through the records that sessions send."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._known = 0
+        """How many accounts there were when `_own` was begun."""
+        self._own: dict[Identity, NDArray[np.uint32]] = {}
+        self._refused = np.zeros((1, 2), np.int64)
+        self._found = np.zeros(2, np.int64)
+        self.admit(Identity("", "viewer", ()), np.zeros(0, COMMAND))  # compiles it, before somebody waits
+
+    def admit(self, identity: Identity, records: NDArray[Any]) -> Admitted:
+        """Checks COMMAND records, and writes into them where they come from: a session of ours may speak for someone
+        else, any other only for itself."""
+        rights = _rights(identity)
+        own = NO_ACCOUNTS if rights & MAY_USE_ALL else self._numbers(identity)
+        if len(records) > len(self._refused):
+            self._refused = np.zeros((len(records), 2), np.int64)
+        refused, found, instruments = self._refused, self._found, len(self._core.instruments)
+        may_speak, actor = identity.role == "service", actor_octets(identity.actor)
+        _admit(records, rights, own, instruments, may_speak, actor, refused, found)
+        count, asked = found.tolist()
+        return Admitted(refused[: len(records)].copy() if count else None, asked)
+
+    def _numbers(self, identity: Identity) -> NDArray[np.uint32]:
+        accounts = self._core.accounts
+        if len(accounts) != self._known or len(self._own) > MOST_IDENTITIES:
+            self._known = len(accounts)
+            self._own.clear()
+        own = self._own.get(identity)
+        if own is None:
+            own = self._own[identity] = account_numbers(identity, accounts.find)
+        return own

@@ -125,7 +125,7 @@ class Server:
 
     def step(self) -> None:
         """One round: what has arrived at both doors is sequenced, journaled, applied and answered."""
-        if self._busy_poll or self._poller.poll(self._wait_ms):
+        if self._poller.poll(0 if self._busy_poll else self._wait_ms):
             ENGINE.arrived_ns = time.perf_counter_ns()
             self._door.receive()
             self._batch.flush()

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.jit import as_bytes, entry
+from engine.jit import as_bytes, compiled, entry
 from engine.layout import ACTOR, COMMAND
 from engine.messages import OrderCommand
 from engine.refusal import Refusal
@@ -133,9 +133,9 @@ def check_command(identity: Identity, command: OrderCommand) -> None:
         raise Refusal(Reason.NOT_AUTHORIZED, "account", f"this session may not act for {account}")
 
 
-@entry
-def _stamp(records: Any, may_speak: bool, actor: Any) -> None:
-    octets = as_bytes(records)
+@compiled
+def stamp(records: Any, octets: Any, may_speak: bool, actor: Any) -> None:
+    """Compiled code's part of `stamp_records`."""
     for row in range(len(records)):
         records["source_partition"][row] = -1
         records["source_offset"][row] = -1
@@ -146,13 +146,19 @@ def _stamp(records: Any, may_speak: bool, actor: Any) -> None:
                 octets[row, ACTOR_AT + place] = actor[place]
 
 
+@entry
+def _stamp(records: Any, may_speak: bool, actor: Any) -> None:
+    stamp(records, as_bytes(records), may_speak, actor)
+
+
 def stamp_records(identity: Identity, records: NDArray[Any]) -> None:
     """Writes where records came from: a session of ours may speak for someone else, any other only for itself."""
-    _stamp(records, identity.role == "service", _actor(identity.actor))
+    _stamp(records, identity.role == "service", actor_octets(identity.actor))
 
 
 @lru_cache(maxsize=1024)
-def _actor(name: str) -> NDArray[np.uint8]:
+def actor_octets(name: str) -> NDArray[np.uint8]:
+    """As a record names who sent it."""
     return np.array([name.encode()], ACTOR).view("u1")
 
 

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from engine.admission import refused_records
+from engine.admission import Admission
 from engine.core import Core
 from engine.layout import COMMAND, FIELDS
 from engine.messages import DefineAccount
@@ -36,7 +36,7 @@ def records(*rows: dict[str, object]) -> np.ndarray:
 
 
 def refusals(identity: Identity, rows: np.ndarray, core: Core) -> np.ndarray:
-    found = refused_records(identity, rows, core)
+    found = Admission(core).admit(identity, rows).refused
     return np.zeros((len(rows), 2), np.int64) if found is None else found
 
 
@@ -65,6 +65,26 @@ def refusals(identity: Identity, rows: np.ndarray, core: Core) -> np.ndarray:
 def test_a_record_is_refused_for_its_field(core: Core, row: dict[str, object], reason: Reason, field: str) -> None:
     [[found, number]] = refusals(TRADER, records(row), core)
     assert (Reason(found), FIELDS[number]) == (reason, field)
+
+
+def test_the_highest_durability_of_those_that_are_taken_is_told(core: Core) -> None:
+    admission = Admission(core)
+    rows = records({"durability": 1}, {"durability": 2}, {"durability": 3, "account": 2}, {"durability": 4})
+    refused, asked = admission.admit(TRADER, rows)
+    assert refused is not None
+    assert refused[:, 0].tolist() == [0, 0, int(Reason.NOT_AUTHORIZED), int(Reason.INVALID_FIELD)]
+    assert asked == 2
+    assert admission.admit(TRADER, rows[:1]) == (None, 1)
+    assert admission.admit(TRADER, records({})) == (None, 0)
+
+
+def test_an_account_that_is_made_while_a_session_lasts_is_its_own_from_then_on() -> None:
+    core = Core(max_orders=10)
+    core.administer(1, 1, AAPL)
+    admission = Admission(core)
+    assert admission.admit(TRADER, records({})).refused is not None
+    core.administer(2, 1, DefineAccount(account="demo"))
+    assert admission.admit(TRADER, records({})).refused is None
 
 
 def test_text_is_printable_up_to_its_end(core: Core) -> None:

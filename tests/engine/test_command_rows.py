@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine import command_rows
-from engine.admission import refused_records
+from engine.admission import Admission
 from engine.command_records import CommandReporter
 from engine.command_rows import CommandError
 from engine.core import Core
@@ -35,7 +35,7 @@ EVERYBODY = Identity("test", "admin", (EVERY_ACCOUNT,))
 def test_a_core_fed_from_the_topic_is_the_one_that_was_fed_by_the_doors(seed: int) -> None:
     """Orders of every kind, lists, administration and odd commands; reports and state are the same."""
     first, second = Core(max_orders=300), Core(max_orders=300)
-    publication = Publication(first, epoch=EPOCH)
+    publication, admission = Publication(first, epoch=EPOCH), Admission(first)
     values: list[bytes] = []
     reports: list[bytes] = []
 
@@ -53,7 +53,7 @@ def test_a_core_fed_from_the_topic_is_the_one_that_was_fed_by_the_doors(seed: in
         if batch.command is not None:
             administer(batch.seq, batch.ts_ns, batch.command)
             continue
-        refused = refused_records(EVERYBODY, batch.records, first)
+        refused = admission.admit(EVERYBODY, batch.records.copy()).refused
         records = batch.records if refused is None else batch.records[refused[:, 0] == 0]
         reports.append(first.apply(records).reports.tobytes())
         publish(publication.commands(records))

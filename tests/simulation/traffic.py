@@ -12,12 +12,11 @@ import order_flow
 import small_exchange
 from numpy.typing import NDArray
 
-from engine.admission import refused_records
+from engine.admission import Admission
 from engine.batch import Batch
 from engine.command_records import CommandReporter
 from engine.core import Core
 from engine.messages import AdministrativeCommand
-from engine.sessions import stamp_records
 from engine.tokens import EVERY_ACCOUNT, Identity
 from engine.topics import ORDERS
 from engine.words import CommandType, Durability, Outcome, Reason, Source
@@ -107,11 +106,8 @@ class Traffic:
     def records(self, rows: list[dict[str, Any]], core: Core) -> NDArray[Any]:
         """Those that the door lets in."""
         made = order_flow.records([row | {"seq": 0, "ts_ns": 0} for row in rows])
-        refused = refused_records(self._identity, made, core)
-        if refused is not None:
-            made = made[refused[:, 0] == 0]
-        stamp_records(self._identity, made)
-        return made
+        refused = Admission(core).admit(self._identity, made).refused
+        return made if refused is None else made[refused[:, 0] == 0]
 
     # ---------------------------------------------------------------------------------------- the direct door
 
