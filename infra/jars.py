@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 from jgo.env import EnvironmentBuilder, LinkStrategy
 from jgo.maven import MavenContext, PythonResolver
+from requests.exceptions import SSLError
 
 from infra.errors import OperatorError
 
@@ -141,6 +142,11 @@ def _fetch(jar: Jar, repository: Path, context: MavenContext) -> None:
         context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
     except (OSError, RuntimeError) as error:  # requests' errors are OSErrors
         cause = str(error).splitlines()[0][:200]
+        if isinstance(error, SSLError):
+            raise OperatorError(
+                f"Kafka's {jar.coordinates} cannot be downloaded ({cause}): where a proxy signs with certificates of its "
+                "own, set REQUESTS_CA_BUNDLE to a PEM file of them, or HFT_KAFKA_BOOTSTRAP to a Kafka of your own"
+            ) from None
         raise OperatorError(
             f"Kafka's {jar.coordinates} cannot be downloaded ({cause}): give the machine access to Maven Central, set "
             "HFT_MAVEN_MIRROR to a mirror of it, or HFT_KAFKA_BOOTSTRAP to a Kafka of your own"

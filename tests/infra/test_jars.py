@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import trustme
 
 from infra import jars
 from infra.errors import OperatorError
@@ -54,6 +58,19 @@ def test_no_network_is_one_line(one_jar: Path, tmp_path: Path) -> None:
     assert "cannot be downloaded" in str(failure.value)
     assert "HFT_MAVEN_MIRROR" in str(failure.value)
     assert "\n" not in str(failure.value)
+
+
+def test_a_proxy_with_certificates_of_its_own_is_told_apart(one_jar: Path, tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        serving = threading.Thread(target=server.serve_forever, args=(0.01,))
+        serving.start()
+        with pytest.raises(OperatorError, match="set REQUESTS_CA_BUNDLE to a PEM file of them, or HFT_KAFKA_BOOTSTRAP"):
+            jars.class_path(tmp_path, lock=one_jar, mirror=f"https://127.0.0.1:{server.server_port}/maven2")
+        server.shutdown()
+        serving.join()
 
 
 def test_good_jars_need_no_network(one_jar: Path, kafka_jars: list[Path], tmp_path: Path) -> None:
