@@ -144,8 +144,8 @@ def _fetch(jar: Jar, repository: Path, context: MavenContext) -> None:
         cause = str(error).splitlines()[0][:200]
         if isinstance(error, SSLError):
             raise OperatorError(
-                f"Kafka's {jar.coordinates} cannot be downloaded ({cause}): where a proxy signs with certificates of its "
-                "own, set REQUESTS_CA_BUNDLE to a PEM file of them, or HFT_KAFKA_BOOTSTRAP to a Kafka of your own"
+                f"Kafka's {jar.coordinates} cannot be downloaded ({cause}): where a proxy signs with certificates of "
+                "its own, set REQUESTS_CA_BUNDLE to a PEM file of them, or HFT_KAFKA_BOOTSTRAP to a Kafka of your own"
             ) from None
         raise OperatorError(
             f"Kafka's {jar.coordinates} cannot be downloaded ({cause}): give the machine access to Maven Central, set "
