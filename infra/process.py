@@ -16,6 +16,9 @@ from infra.errors import OperatorError
 from infra.log_lines import message_of
 
 LEASH: Final = Path(__file__).with_name("leash.py")
+IN_ORDER: Final = {"PYTHONUNBUFFERED": "1"}
+"""For what writes to a log: Python keeps back what is printed to a file, so that what was said first would stand last,
+and be taken for the last word."""
 POLL_S: Final = 0.05
 LOG_BYTES_MAX: Final = 16 * 1024 * 1024
 """A log above this size is set aside (as `NAME.log.1`) when its process starts."""
@@ -76,7 +79,7 @@ class Process:
                     stdout=log,
                     stderr=log,
                     cwd=program.folder,
-                    env={**os.environ, **program.environment},
+                    env={**os.environ, **IN_ORDER, **program.environment},
                     start_new_session=True,
                 )
         except OSError as error:
