@@ -359,7 +359,7 @@ class AsyncClient(_Connection):
         self._unsent = 0
         self._reader: asyncio.Task[None] | None = None
         self._login = asyncio.Lock()
-        self._joining = Joining(self.submit_records)
+        self._joining = Joining(self.submit_records, self._silence)
         self._reports: asyncio.Queue[Reports] = asyncio.Queue(MOST_REPORTS)
 
     async def __aenter__(self) -> Self:

@@ -17,9 +17,11 @@ class Joining:
     """What is submitted before the event loop turns to anything else goes together, in that order. Commands that wait
     for different levels of durability do not wait for each other's."""
 
-    def __init__(self, send: Callable[[NDArray[Any]], Awaitable[NDArray[Any]]]) -> None:
-        """`send` sends COMMAND records in one frame and returns one REPLY record each."""
+    def __init__(self, send: Callable[[NDArray[Any]], Awaitable[NDArray[Any]]], error: Callable[[], Exception]) -> None:
+        """`send` sends COMMAND records in one frame and returns one REPLY record each; `error` is what those get who
+        still wait for it at the end."""
         self._send = send
+        self._error = error
         self._groups: dict[int, Group] = {}
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -43,8 +45,10 @@ class Joining:
         try:
             received = await self._send(joined([records for records, _ in group]))
         except asyncio.CancelledError:
+            # Not the callers are cancelled, who are to go on: nobody answers them any more.
             for _, answered in group:
-                answered.cancel()
+                if not answered.done():
+                    answered.set_exception(self._error())
             raise
         except Exception as error:
             for _, answered in group:
@@ -58,6 +62,6 @@ class Joining:
             start += len(records)
 
     def close(self) -> None:
-        """What has not been answered never will be."""
+        """No answer comes any more: whoever still waits has the error as soon as the loop turns to it."""
         for task in self._sending:
             task.cancel()

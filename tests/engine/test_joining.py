@@ -19,6 +19,10 @@ def commands(*quantities: int, durability: int = 0) -> NDArray[Any]:
     return records
 
 
+def gone() -> Exception:
+    return TimeoutError("the connection is given up")
+
+
 class Engine:
     """Answers each command with its own quantity."""
 
@@ -39,7 +43,7 @@ class Engine:
 def test_one_frame_of_a_moment_and_each_its_own_replies() -> None:
     async def run() -> None:
         engine = Engine()
-        joining = Joining(engine.send)
+        joining = Joining(engine.send, gone)
         found = await asyncio.gather(*(joining.submit(commands(*some)) for some in ((1,), (2, 3), (4,))))
         assert [replies["quantity"].tolist() for replies in found] == [[1], [2, 3], [4]]
         assert engine.frames == [[1, 2, 3, 4]]
@@ -52,7 +56,7 @@ def test_one_frame_of_a_moment_and_each_its_own_replies() -> None:
 def test_levels_of_durability_do_not_wait_for_each_other() -> None:
     async def run() -> None:
         engine = Engine()
-        joining = Joining(engine.send)
+        joining = Joining(engine.send, gone)
         await asyncio.gather(
             joining.submit(commands(1)), joining.submit(commands(2, durability=3)), joining.submit(commands(3))
         )
@@ -64,11 +68,11 @@ def test_levels_of_durability_do_not_wait_for_each_other() -> None:
 def test_a_failure_is_everybodys_and_one_who_gave_up_disturbs_nobody() -> None:
     async def run() -> None:
         engine = Engine()
-        joining = Joining(engine.send)
-        gone = asyncio.ensure_future(joining.submit(commands(1)))
+        joining = Joining(engine.send, gone)
+        impatient = asyncio.ensure_future(joining.submit(commands(1)))
         stays = asyncio.ensure_future(joining.submit(commands(2)))
         await asyncio.sleep(0)
-        gone.cancel()
+        impatient.cancel()
         assert (await stays)["quantity"].tolist() == [2]
         engine.fails = True
         outcomes = await asyncio.gather(
@@ -79,17 +83,17 @@ def test_a_failure_is_everybodys_and_one_who_gave_up_disturbs_nobody() -> None:
     asyncio.run(run())
 
 
-def test_close_leaves_nobody_waiting_in_a_task() -> None:
+def test_close_gives_the_error_to_whoever_still_waits() -> None:
     async def run() -> None:
         async def never(records: NDArray[Any]) -> NDArray[Any]:
             await asyncio.Event().wait()
             return records
 
-        joining = Joining(never)
+        joining = Joining(never, gone)
         waiting = asyncio.ensure_future(joining.submit(commands(1)))
         await asyncio.sleep(0.01)
         joining.close()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(TimeoutError, match="the connection is given up"):
             await asyncio.wait_for(waiting, 5)
 
     asyncio.run(run())
