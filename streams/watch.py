@@ -1,10 +1,13 @@
 """The continuous audit as a pure fold: what the topics have gained, held against what the stores and the engine say.
 
-What a store has not read yet is in flight; what differs must do so twice, an interval apart, before it counts."""
+What a store has not read yet is in flight, and so is a position of which less has been published than the engine has
+traded: its agent is behind, as while workers are restarted. What differs otherwise must do so twice, an interval apart,
+before it counts."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +23,9 @@ from streams.stores import FIELDS, Values, comparable, values
 log = logging.getLogger(__name__)
 
 SHOWN: Final = 10
+BEHIND_ROUNDS: Final = 30
+"""Comparisons, each with something read since the one before, after which a position that is behind counts: no fill
+waits that long, unless somebody has lost it."""
 MOST_KEPT: Final = 500_000
 """Changes that wait while a store is away."""
 FOLLOWED: Final = (topics.ORDER_EVENTS, topics.FILLS, topics.POSITIONS, topics.PNL, topics.STATE_HASHES)
@@ -71,6 +77,10 @@ class Watch:
         self.drift: int | None = None
         self.compared = 0
         self.in_flight = 0
+        self._read = False
+        """Whether anything was, since the last comparison."""
+        self._behind: dict[str, int] = {}
+        """Position → in how many comparisons in a row the engine had traded more than is published."""
         self._suspected: dict[str, str] = {}
         self.differences: dict[str, str] = {}
         """What differs in which store → how."""
@@ -78,6 +88,7 @@ class Watch:
 
     def take(self, partition: Partition, offset: int, value: bytes) -> None:
         """The next record of a partition; one that cannot be read is among the dead letters."""
+        self._read = True
         try:
             record: Any = self._decoders[partition[0]].decode(value)
         except msgspec.DecodeError:
@@ -143,6 +154,7 @@ class Watch:
             self._engine = None
         self.differences = {name: text for name, text in found.items() if name in self._suspected}
         self._suspected = found
+        self._read = False
 
     def _engine_differences(self, engine: Positions) -> dict[str, str]:
         """The engine's own positions against those published since the start."""
@@ -154,10 +166,22 @@ class Watch:
                 continue
             published = {name: Fraction(getattr(record, name)) for name in own if name != "cash"}
             published["cash"] = Fraction(record.realized_pnl) - Fraction(record.cost)
-            if own != published:
-                name = f"position {held.account} {held.symbol}"
+            name = f"position {held.account} {held.symbol}"
+            if self._is_behind(name, _traded(published) < _traded(own), engine.last_seq, record):
+                self.in_flight += 1
+            elif own != published:
                 found[f"engine {name}"] = f"engine: {name} is not the published one of command {record.last_seq}"
         return found
+
+    def _is_behind(self, name: str, less: bool, engine_seq: int, record: messages.Position) -> bool:
+        """Whether later fills of a position are still to be published. They are not where one of a later command than
+        the engine's answer is there already."""
+        newest = self._positions[f"{record.account} {record.symbol}"]
+        if not less or newest.last_seq > engine_seq:
+            self._behind.pop(name, None)
+            return False
+        rounds = self._behind[name] = self._behind.get(name, 0) + self._read
+        return rounds <= BEHIND_ROUNDS
 
     def outcome(self, ts_ns: int) -> Watched:
         shown = list(self.differences.values())[:SHOWN]
@@ -170,6 +194,10 @@ class Watch:
             shown=shown,
             ts_ns=ts_ns,
         )
+
+
+def _traded(position: Mapping[str, Fraction]) -> Fraction:
+    return position["bought_quantity"] + position["sold_quantity"]
 
 
 def _is_later(kind: str, have: Values, change: Change) -> bool:

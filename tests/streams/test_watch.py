@@ -11,7 +11,7 @@ import pytest
 from engine import messages
 from engine.answers import HeldPosition, Positions
 from streams.stores import Store, StoreResult, compare, values
-from streams.watch import Looked, Thing, Watch
+from streams.watch import BEHIND_ROUNDS, Looked, Thing, Watch
 
 PLACE = ("positions", 2)
 THING: Thing = ("position", "ann AAPL")
@@ -129,6 +129,33 @@ def test_the_engine_s_own_positions(watch: Watch) -> None:
     for _ in range(2):
         watch.expect(engine(fees="0.2"))
         watch.compare([], [])
+    assert watch.outcome(1).shown == ["engine: position ann AAPL is not the published one of command 7"]
+
+
+MORE = {"quantity": "11", "bought_quantity": "13", "cash": "-2090"}
+"""What the engine says one bought unit later."""
+
+
+def test_a_position_whose_agent_is_behind_is_in_flight_until_it_must_have_come(watch: Watch) -> None:
+    for number in range(2 * BEHIND_ROUNDS - 1):
+        if number % 2:  # nothing is read in the other ones: Kafka may be away
+            watch.take(PLACE, 60 + number, msgspec.json.encode(position(7, account="other")))
+        watch.expect(engine(**MORE))
+        watch.compare([], [])
+        assert (watch.outcome(1).differences, watch.outcome(1).in_flight) == (0, 1)
+    for number in range(3):
+        watch.take(PLACE, 200 + number, msgspec.json.encode(position(7, account="other")))
+        watch.expect(engine(**MORE))
+        watch.compare([], [])
+    assert watch.outcome(1).shown == ["engine: position ann AAPL is not the published one of command 7"]
+
+
+def test_a_fill_that_a_later_position_lacks_was_lost(watch: Watch) -> None:
+    for number in range(2):
+        watch.expect(engine(**MORE))
+        watch.take(PLACE, 51 + number, msgspec.json.encode(position(9 + number)))
+        watch.compare([], [])
+        watch.take(PLACE, 55 + number, msgspec.json.encode(position(7)))
     assert watch.outcome(1).shown == ["engine: position ann AAPL is not the published one of command 7"]
 
 
