@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,7 +21,7 @@ import msgspec
 from confluent_kafka import KafkaException
 
 from engine import topics
-from engine.messages import AuditLink
+from engine.messages import AuditLink, TopicVersion
 from engine.segments import JournalError
 from engine.topics import Topic
 from infra.backup import journal, log, manifest, servers, tables
@@ -29,6 +30,7 @@ from infra.backup.parts import Parts
 from infra.errors import OperatorError
 from infra.folders import Folders, folders
 from infra.settings import Settings
+from streams import versions
 from streams.consumer import log_bounds, read_to_end
 
 ORDER: Final[tuple[tuple[Topic, ...], ...]] = (
@@ -68,7 +70,10 @@ def backup(settings: Settings, target: Path, say: Say) -> Manifest:
     except OSError as error:
         raise OperatorError(f"{new} cannot be written ({error.strerror}): name another folder") from None
     try:
-        with servers.running(settings, where):
+        with (
+            servers.running(settings, where),
+            one_version(lambda: versions.present(settings.bootstrap)),
+        ):
             found = _take(settings, where, Parts(new), say)
         _finish(new, target)
     except KafkaException as error:
@@ -81,6 +86,22 @@ def backup(settings: Settings, target: Path, say: Say) -> Manifest:
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return found
+
+
+@contextmanager
+def one_version(present: Callable[[], TopicVersion]) -> Iterator[None]:
+    """Raises `OperatorError` where `hft rebuild` is between two versions of `positions`, or goes from one to the next
+    while the block runs: records of the next would be taken for those of the one before.
+
+    One that has begun and is still being counted is copied as a crash would have left it."""
+    before = present()
+    if before.stopping:
+        raise OperatorError(
+            "hft rebuild positions is under way, or was killed: take the backup when it has ended (run it again)"
+        )
+    yield
+    if present() != before:
+        raise OperatorError("hft rebuild positions began while the backup was being written: take it again")
 
 
 def _take(settings: Settings, where: Folders, parts: Parts, say: Say) -> Manifest:

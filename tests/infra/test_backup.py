@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import psycopg
 import pytest
@@ -27,8 +28,9 @@ from infra.backup import journal, log, manifest, tables
 from infra.backup.manifest import FORMAT, Manifest, PartitionPart
 from infra.backup.parts import Parts, reading
 from infra.backup.restore import checked
-from infra.backup.take import ORDER
+from infra.backup.take import ORDER, one_version
 from infra.errors import OperatorError
+from streams import versions
 from streams.consumer import log_bounds, read_to_end
 
 
@@ -95,6 +97,19 @@ def test_newer_tables_are_refused(tmp_path: Path) -> None:
 def test_every_topic_is_in_it_once() -> None:
     named = [topic for stage in ORDER for topic in stage]
     assert sorted(topic.name for topic in [*named, topics.AUDIT, topics.ORDERS]) == sorted(topics.BY_NAME)
+
+
+def test_two_versions_of_positions_do_not_come_into_one_backup() -> None:
+    stopping = msgspec.structs.replace(versions.FIRST, stopping=True)
+    second = msgspec.structs.replace(versions.FIRST, version=2, begins=[5])
+    with one_version(lambda: second):
+        pass
+    with pytest.raises(OperatorError, match=r"^hft rebuild positions is under way"), one_version(lambda: stopping):
+        pytest.fail("it goes on")
+    for later in (stopping, second):
+        told = iter([versions.FIRST, later])
+        with pytest.raises(OperatorError, match=r"began while the backup"), one_version(lambda: next(told)):  # noqa: B023
+            pass
 
 
 def test_a_journal_is_copied_up_to_its_last_whole_frame(tmp_path: Path) -> None:
