@@ -27,8 +27,8 @@ STAGE_STREAMS: Final = 2
 STAGE_GATEWAY: Final = 3
 STAGE_MARKET: Final = 4
 
-COMPILE_LIMIT_S: Final = 300.0
-"""The first start of the engine compiles the matcher."""
+COMPILE_LIMIT_S: Final = 900.0
+"""The first start of the engine compiles the matcher: about a minute, or ten on a small machine that has more to do."""
 COMPILE_NOTICE_S: Final = 3.0
 """An engine that is not ready after this long is compiling."""
 MEGABYTE: Final = 1 << 20
