@@ -286,9 +286,7 @@ class Core(ReferenceData):
     def _end_elsewhere(self, command: VenueEnd, seq: int, ts_ns: int, reply: NDArray[Any]) -> None:
         client = self._ordered(command)
         exec_type, reason = venues.end_numbers(self.engine, self.instruments, client, command)
-        count = venues.end(
-            self.engine, self._reports, self._words, seq, ts_ns, client, exec_type, reason, command.transact_ns
-        )
+        count = venues.end(self.engine, self._reports, self._words, seq, ts_ns, client, exec_type, reason, command)
         self._written[0] = count
         reply["affected"] = count
 

@@ -292,13 +292,16 @@ class VenueFill(Administrative, tag="venue_fill", kw_only=True, frozen=True, for
 class VenueEnd(
     Administrative, tag="venue_end", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """An order works no more at a venue elsewhere, and so neither here. One that has ended stays as it is."""
+    """An order works no more at a venue elsewhere, and so neither here, nor do the others of its list. One that has
+    ended stays as it is."""
 
     order_id: OrderId
     outcome: str
     """`canceled` or `expired`."""
     reason: str | None = None
     """`words.Reason`."""
+    field: str | None = None
+    """Of the order, where that is why."""
     text: str = ""
     """The venue's own words."""
     transact_ns: int = 0

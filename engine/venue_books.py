@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from engine.codes import BUY, EXEC_TRADE, NONE, SELL, STATUS_FILLED, STATUS_PARTIAL, TAKER
-from engine.endings import close, finish_cold, fit_display, leave
+from engine.endings import close, end_order, fit_display, leave
 from engine.jit import entry
 from engine.ledger import book_fill
 from engine.reports import write_report
@@ -34,13 +34,18 @@ def execute(
     side = np.int64(records["side"][client])
     unit = price * engine.books.instruments["money"][instrument]
     engine.books.instruments["last_price"][instrument] = price
-    book_fill(engine.ledger, venue, instrument, SELL if side == BUY else BUY, lots, unit, -paid)
-    book_fill(engine.ledger, account, instrument, side, lots, unit, paid)
+    other = SELL if side == BUY else BUY
+    working = min(lots, orders["leaves"][slot]) if slot != 0 else np.int64(0)
+    first = lots if working == 0 else working
+    book_fill(engine.ledger, venue, instrument, other, first, unit, -paid)
+    book_fill(engine.ledger, account, instrument, side, first, unit, paid)
+    if lots > first:  # two fills are reported, and whoever adds them up rounds twice
+        book_fill(engine.ledger, venue, instrument, other, lots - first, unit, np.int64(0))
+        book_fill(engine.ledger, account, instrument, side, lots - first, unit, np.int64(0))
     if slot == 0:
         return np.int64(0)
     engine.work[ROW] = 0
     engine.work[FIRST] = 0
-    working = min(lots, orders["leaves"][slot])
     leaves = orders["leaves"][slot] - working
     orders["leaves"][slot] = leaves
     orders["notional"][slot] += working * price
@@ -61,10 +66,11 @@ def execute(
 
 @entry
 def end(engine: Engine, batch: Batch, client: int, exec_type: int, reason: int, out: Output) -> int:
-    """Ends the working order of a record; returns how many reports that made: none where it had ended before."""
+    """Ends the working order of a record, and the rest of its list; returns how many reports that made: none where it
+    had ended before."""
     slot = np.int64(engine.clients.records["slot"][client])
     if slot == 0:
         return 0
     engine.work[ROW] = 0
     engine.work[FIRST] = 0
-    return finish_cold(engine, batch, slot, out, 0, exec_type, reason)
+    return end_order(engine, batch, slot, out, 0, exec_type, reason, True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine import venue_books
 from engine.definitions import find_account, money
-from engine.layout import COMMAND, REPLY, REPORT
+from engine.layout import COMMAND, REPLY, REPORT, field_number
 from engine.messages import VenueEnd, VenueFill
 from engine.orders import LISTED
 from engine.refusal import Refusal
@@ -45,6 +45,9 @@ def fill_numbers(
 ) -> FillNumbers:
     """The fill, as it would be booked now. Raises `Refusal`."""
     entry = _instrument(engine, instruments, client)
+    slot = int(engine.clients.records["slot"][client])
+    if slot and engine.books.orders["traits"][slot] & LISTED:
+        raise Refusal(Reason.UNSUPPORTED, "order_id", "an order of a list is filled nowhere else")
     venue = find_account(accounts, command.venue).number
     if venue == int(engine.clients.records["account"][client]):
         raise Refusal(Reason.INVALID_FIELD, "account", "venue: the order is of this very account")
@@ -77,6 +80,8 @@ def end_numbers(engine: Engine, instruments: Instruments, client: int, command: 
         raise Refusal(Reason.INVALID_FIELD, "outcome", f"outcome must be one of {', '.join(ENDS)}")
     if reason is None:
         raise Refusal(Reason.INVALID_FIELD, "reason", "reason: there is no such reason")
+    if command.field is not None and (reason == Reason.NONE or field_number(command.field) == 0):
+        raise Refusal(Reason.INVALID_FIELD, "field", "field must be one of an order, and have a reason")
     if not 0 <= command.transact_ns < 1 << 63:
         raise Refusal(Reason.INVALID_FIELD, "transact_ns", "transact_ns must be between 0 and 2^63")
     return exec_type, Reason(reason)
@@ -95,8 +100,6 @@ def _instrument(engine: Engine, instruments: Instruments, client: int) -> Instru
     if client == 0:
         raise Refusal(Reason.UNKNOWN_ORDER, "order_id")
     slot = int(engine.clients.records["slot"][client])
-    if slot and engine.books.orders["traits"][slot] & LISTED:
-        raise Refusal(Reason.UNSUPPORTED, "order_id", "an order of a list works nowhere else")
     if slot == 0 and int(engine.clients.records["status"][client]) == OrderStatus.REJECTED:
         raise Refusal(Reason.UNKNOWN_ORDER, "order_id")
     return instruments.by_number(int(engine.clients.records["instrument"][client]))
@@ -146,12 +149,16 @@ def execute(
 
 def end(
     engine: Engine, reports: NDArray[Any], report_words: NDArray[np.uint64], seq: int, ts_ns: int,
-    client: int, exec_type: ExecType, reason: Reason, transact_ns: int,
+    client: int, exec_type: ExecType, reason: Reason, command: VenueEnd,
 ) -> int:  # fmt: skip
-    """Ends the order and reports it; returns how many reports: none where it had ended before."""
-    out = _output(reports, report_words)
+    """Ends the order, and the rest of its list, and reports that; returns how many reports: none where it had ended
+    before."""
+    out, batch = _output(reports, report_words), _batch(seq, ts_ns, command.transact_ns)
     with np.errstate(over="ignore"):
-        return int(venue_books.end(engine, _batch(seq, ts_ns, transact_ns), client, int(exec_type), int(reason), out))
+        count = int(venue_books.end(engine, batch, client, int(exec_type), int(reason), out))
+    if count:
+        reports["field"][0] = field_number(command.field or "")
+    return count
 
 
 def compile_venues(engine: Engine, reports: NDArray[Any], report_words: NDArray[np.uint64]) -> None:

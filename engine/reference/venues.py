@@ -6,6 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from engine.layout import FIELDS
 from engine.messages import VenueEnd, VenueFill
 from engine.reference.accounts import Account
 from engine.reference.answers import AT_WORK, Refused
@@ -19,6 +20,8 @@ from engine.words import ExecType, Liquidity, OrderStatus, OrderType, Reason, Ti
 def fill(state: State, command: VenueFill) -> int:
     """Returns 1, or 0 where it was counted before."""
     order = _find(state, command.order_id)
+    if order.works and order.list_id:
+        raise Refused(Reason.UNSUPPORTED, "order_id")
     venue = find_account(state, command.venue)
     if venue is state.account(order):
         raise Refused(Reason.INVALID_FIELD, "account")
@@ -69,28 +72,31 @@ def fill(state: State, command: VenueFill) -> int:
 
 
 def end(state: State, command: VenueEnd) -> int:
-    """Returns how many orders ended: one, or none that worked."""
+    """Returns how many orders ended: those of its list, or none where it had ended before."""
     order = _find(state, command.order_id)
     statuses = {"canceled": OrderStatus.CANCELED, "expired": OrderStatus.EXPIRED}
     if command.outcome not in statuses:
         raise Refused(Reason.INVALID_FIELD, "outcome")
     if (command.reason or "none") not in Reason.words():
         raise Refused(Reason.INVALID_FIELD, "reason")
+    if command.field is not None and (command.reason in (None, "none") or command.field not in FIELDS[1:]):
+        raise Refused(Reason.INVALID_FIELD)
     if not 0 <= command.transact_ns < 2**63:
         raise Refused(Reason.INVALID_FIELD, "transact_ns")
     if not order.works:
         return 0
     state.answers.stamp(command.transact_ns)
-    end_order(state, order, Reason[(command.reason or "none").upper()], status=statuses[command.outcome])
-    return 1
+    before = len(state.answers.rows)
+    reason = Reason[(command.reason or "none").upper()]
+    end_order(state, order, reason, status=statuses[command.outcome], swept=True)
+    state.answers.rows[before]["field"] = FIELDS.index(command.field or "")
+    return len(state.answers.rows) - before
 
 
 def _find(state: State, order_id: str) -> Order:
     order = state.by_number.get(int(order_id))
     if order is None or order.status == OrderStatus.REJECTED:
         raise Refused(Reason.UNKNOWN_ORDER, "order_id")
-    if order.works and order.list_id:
-        raise Refused(Reason.UNSUPPORTED, "order_id")
     return order
 
 

@@ -15,6 +15,7 @@ from order_flow import Batch
 from reference_invariants import check_state
 from twins import twins
 
+from engine.layout import FIELDS
 from engine.messages import DefineAccount, SetPhase, VenueEnd, VenueFill
 from engine.reference.orders import Order
 from engine.words import ExecType, Liquidity, OrderStatus, Outcome, Reason
@@ -37,7 +38,9 @@ class Elsewhere:
         number = str(order.order_id) if draw.random() < 0.97 else draw.choice(("0", "999999", str(2**64)))
         if draw.random() < 0.15:
             outcome = draw.choice(("canceled", "canceled", "expired", "asleep"))
-            return VenueEnd(order_id=number, outcome=outcome, reason=draw.choice((None, "halted", "bored")))
+            reason = draw.choice((None, "halted", "halted", "bored"))
+            field = draw.choice((None, None, "display_quantity", "type", "colour"))
+            return VenueEnd(order_id=number, outcome=outcome, reason=reason, field=field)
         known = self.state.instruments  # a refused order may name none of them
         instrument = known[order.instrument - 1] if 0 < order.instrument <= len(known) else known[0]
         tick, lot = instrument.definition.tick_size, instrument.definition.lot_size
@@ -76,6 +79,7 @@ def test_both_engines_say_the_same(seed: int) -> None:
             ] += 1
             counts.update(f"{ExecType(kind).wire} {len(got.reports)}" for kind in got.reports["exec_type"].tolist())
             counts.update(f"status {OrderStatus(status).wire}" for status in got.reports["order_status"].tolist())
+            counts.update(f"field {FIELDS[field]}" for field in got.reports["field"].tolist())
             assert fast.drift() == 0
 
     both(Batch(seq, 0, order_flow.records([]), DefineAccount(account="out", deposit=Decimal(0))))
@@ -100,7 +104,8 @@ def test_both_engines_say_the_same(seed: int) -> None:
     for name in (
         *(f"VenueFill {accepted} 1", f"VenueFill {accepted} 0", f"VenueFill {refused} 0"),
         *(f"VenueEnd {accepted} 1", f"VenueEnd {accepted} 0", f"VenueEnd {refused} 0"),
-        *("trade 2", "trade 4", "canceled 1", "expired 1", "status canceled", "status filled"),
+        *("trade 2", "trade 4", "canceled 1", "canceled 2", "expired 1", "status canceled", "status filled"),
+        "field display_quantity",
     ):
         assert counts[name], f"{name} never happened: {counts}"
 
