@@ -339,7 +339,8 @@ class BarBacktest:
         lots = 0 if price == NO_FILL else self._fillable(seat, order)
         if lots:
             self._fill(seat, order, lots, price, bar, ts_ns)
-        if order.works and order.time_in_force in ("ioc", "fok"):
+        # As on the exchange, what is left of a market order is canceled, however long it was for.
+        if order.works and (order.time_in_force in ("ioc", "fok") or order.order_type == "market"):
             self._cancel(seat, order, "no_liquidity", ts_ns)
         order.follow(bar)
 

@@ -249,7 +249,7 @@ class Desk:
             side="buy" if lots > 0 else "sell",
             quantity=unit.exact_quantity(abs(lots)),
             order_type="market",
-            time_in_force="ioc",
+            time_in_force="gtc",
             client_order_id=target.client_order_id,
             strategy=self.strategy,
         )
@@ -286,8 +286,8 @@ class Desk:
         fields: dict[str, object] = dict(terms)
         if "order_type" not in fields:
             fields["order_type"] = "market" if fields.get("limit_price") is None else "limit"
-        if "time_in_force" not in fields:
-            fields["time_in_force"] = "ioc" if fields["order_type"] == "market" else "gtc"
+        # At the market too: it never rests in continuous trading, and auctions and venues elsewhere take no ioc.
+        fields.setdefault("time_in_force", "gtc")
         if fields.get("limit_price") is not None:
             fields["limit_price"] = unit.exact_price(unit.passive_ticks(_plain(fields["limit_price"]), side))
         for field in ("stop_price", "trail_amount"):

@@ -122,10 +122,14 @@ def test_slippage_goes_to_the_worse_and_not_beyond_the_bar() -> None:
 
 def test_volume_limits_what_a_bar_fills() -> None:
     rules = Rules(participation=0.1, limit_volume=True)
-    big = script({0: lambda one: one.desk.buy("TEST", 10, time_in_force="gtc", order_type="market")})
-    result = run(big, table([QUIET] * 5, volume=40), bars.Plan(rules=rules))
-    assert result.fills["quantity"].to_list() == [4, 4, 2]
-    assert result.orders["status"].to_list() == ["filled"]
+    for terms, filled, status in (
+        ({"limit_price": 1000}, [4, 4, 2], "filled"),
+        ({"limit_price": 1000, "time_in_force": "ioc"}, [4], "canceled"),
+        ({}, [4], "canceled"),  # at the market what is left is canceled, as on the exchange
+    ):
+        big = script({0: lambda one, terms=terms: one.desk.buy("TEST", 10, **terms)})
+        result = run(big, table([QUIET] * 5, volume=40), bars.Plan(rules=rules))
+        assert (result.fills["quantity"].to_list(), result.orders["status"].to_list()) == (filled, [status])
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_orders_go_onto_ticks_and_lots() -> None:
     assert isinstance(other, NewOrder)
     assert other.limit_price == Decimal("100.02"), "a seller's limit is never below what was said"
     assert isinstance(market, NewOrder)
-    assert (market.order_type, market.quantity, market.time_in_force) == ("market", Decimal("0.002"), "ioc")
+    assert (market.order_type, market.quantity, market.time_in_force) == ("market", Decimal("0.002"), "gtc")
     assert isinstance(stop, NewOrder)
     assert stop.stop_price == Decimal("95.00")
     assert [order.client_order_id for order in one.working("AAPL", "sell")] == ["run-2", "run-4"]
