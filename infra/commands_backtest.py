@@ -83,7 +83,12 @@ FOREVER_NS = 2**63 - 1
     "--lobster", type=FILE, help="A LOBSTER message file, or its zip: a day of orders on the engine's matcher."
 )
 @click.option("--book", type=FILE, help="The LOBSTER order book file that belongs to it.")
-@click.option("--dbn", multiple=True, type=FILE, help="A Databento MBO file: levels and trades; repeat for more.")
+@click.option(
+    "--dbn",
+    multiple=True,
+    type=FILE,
+    help="A Databento MBO file: levels for a compiled twin, else bars of its trades; repeat.",
+)
 @click.option("--levels", is_flag=True, help="With --lobster: levels and trades only, by the strategy's compiled twin.")
 @click.option("--queue", type=click.Choice(["behind", "proportional"]), default="behind", help="On levels: who left.")
 @click.option(
@@ -114,7 +119,7 @@ FOREVER_NS = 2**63 - 1
 def backtest(strategy: str, given: tuple[str, ...], out: Path | None, **options: Any) -> None:
     """Run STRATEGY (a shipped name, or FILE.py) on recorded data."""
     with in_one_line():
-        if options["dbn"] or options["levels"]:
+        if options["levels"] or (options["dbn"] and has_twin(strategy)):
             _on_levels(strategy, pairs(given), options, out)
             return
         if options["lobster"] is not None:
@@ -123,6 +128,12 @@ def backtest(strategy: str, given: tuple[str, ...], out: Path | None, **options:
         data, instruments = bars_of(options)
         plan = bar_plan(options)
         _on_bars(strategy, pairs(given), data, instruments, plan, options, out)
+
+
+def has_twin(strategy: str) -> bool:
+    from streams.backtest.levels import TWINS
+
+    return strategy in TWINS
 
 
 def bars_of(options: Mapping[str, Any]) -> tuple[list[BarSeries], dict[str, Listed]]:
@@ -151,10 +162,11 @@ def bars_of(options: Mapping[str, Any]) -> tuple[list[BarSeries], dict[str, List
             if symbol not in tables:
                 raise DataError(f"{symbol}: there are no trades in that time")
             found.append(series(tables[symbol], symbol, tick_size=options["tick"]))
+    found += _dbn_bars(options, start_ns, end_ns) if options["dbn"] else []
     found += _alpaca_bars(options, start_ns, end_ns) if options["alpaca"] else []
     if not found:
         raise click.UsageError(
-            "give data: --bars FILE, --from-postgres SYMBOL, --from-topics SYMBOL or --from-alpaca SYMBOL"
+            "give data: --bars FILE, --dbn FILE, --from-postgres SYMBOL, --from-topics SYMBOL or --from-alpaca SYMBOL"
         )
     symbols = [one.symbol for one, _ in found]
     if len(set(symbols)) != len(symbols):
@@ -163,6 +175,23 @@ def bars_of(options: Mapping[str, Any]) -> tuple[list[BarSeries], dict[str, List
 
     data = between([one for one, _ in found], start_ns, end_ns)
     return data, {unit.symbol: unit for _, unit in found}
+
+
+def _dbn_bars(options: Mapping[str, Any], start_ns: int, end_ns: int) -> list[tuple[BarSeries, Listed]]:
+    """Of the trades of every instrument in the files. Raises `DataError`."""
+    import polars as pl
+
+    from streams.backtest import dbn_tape
+    from streams.backtest.bar_data import DataError, series
+    from streams.backtest.tape import bars_of as bars_of_tape
+    from streams.feeds.dbn import DbnError
+
+    try:
+        tape, ticks = dbn_tape.trades(options["dbn"])
+    except DbnError as error:
+        raise DataError(f"{error}") from None
+    tables = bars_of_tape(tape.filter(pl.col("ts_ns").is_between(start_ns, end_ns, closed="left")), options["seconds"])
+    return [series(table, symbol, tick_size=options["tick"] or ticks[symbol]) for symbol, table in tables.items()]
 
 
 def _alpaca_bars(options: Mapping[str, Any], start_ns: int, end_ns: int) -> list[tuple[BarSeries, Listed]]:
@@ -250,7 +279,7 @@ def _on_exchange(strategy: str, given: dict[str, str], options: Mapping[str, Any
     from streams.strategies import catalog
     from streams.strategies.strategy import parameters
 
-    if options["sweep"] or options["bars"] or options["postgres"] or options["kafka"]:
+    if options["sweep"] or options["bars"] or options["dbn"] or options["postgres"] or options["kafka"]:
         raise click.UsageError("--lobster stands alone: no bars beside it, and no --sweep")
     kind = catalog.find(strategy)
     entrant = Entrant(kind, parameters(kind, given), "strategy")
@@ -287,7 +316,7 @@ def _on_levels(strategy: str, given: dict[str, str], options: Mapping[str, Any],
     from streams.strategies.strategy import parameters
 
     if strategy not in levels.TWINS:
-        raise OperatorError(f"{strategy} has no compiled twin: levels and --dbn are for {', '.join(levels.TWINS)}")
+        raise OperatorError(f"{strategy} has no compiled twin: levels are for {', '.join(levels.TWINS)}")
     if bool(options["dbn"]) == (options["lobster"] is not None) or options["latencies"] is not None:
         raise click.UsageError("levels are of --dbn FILE… or of --lobster FILE, with --latency-us")
     kind = catalog.find(strategy)

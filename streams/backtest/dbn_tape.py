@@ -9,10 +9,12 @@ from typing import Any, Final, NamedTuple
 
 import databento_dbn
 import numpy as np
+import polars as pl
 
 from engine.book import LEVELS, Book
 from engine.words import Side
 from streams.backtest.levels import LevelTape
+from streams.backtest.tape import TAPE
 from streams.feeds import dbn
 from streams.feeds.dbn import DbnError, Replayed
 from streams.strategies.instrument import Listed
@@ -20,6 +22,7 @@ from streams.strategies.instrument import Listed
 DEPTH: Final = 10
 SIGNS: Final = {"B": 1, "A": -1}
 SIDES: Final = (Side.BUY, Side.SELL)
+AGGRESSORS: Final = {"B": "buy", "A": "sell"}
 
 
 class Recorded(NamedTuple):
@@ -52,6 +55,42 @@ def read(files: Sequence[Path], symbol: str | None = None) -> Recorded:
     name = names.get(number, str(number))
     unit = Listed(name, Decimal(tick).scaleb(-dbn.PRICE_DECIMALS), Decimal(1))
     return Recorded(unit, _tape(Replayed(name, tick, low // tick, Book(low // tick)), mine))
+
+
+def trades(files: Sequence[Path]) -> tuple[pl.DataFrame, dict[str, Decimal]]:
+    """The trades of all instruments, with the columns of `TAPE`, and the tick sizes by symbol.
+
+    Raises:
+        DbnError: a file cannot be used, or nothing was traded.
+    """
+    names: dict[int, str] = {}
+    records: list[Any] = []
+    for path in files:
+        found, part = dbn.read(path)
+        names |= found
+        records += part
+    unit = Decimal(1).scaleb(-dbn.PRICE_DECIMALS)
+    rows = [
+        (
+            names.get(record.instrument_id, str(record.instrument_id)),
+            record.ts_event,
+            float(record.price * unit),
+            float(record.size),
+            AGGRESSORS.get(str(record.side)),
+            place,
+            0,
+        )
+        for place, record in enumerate(records)
+        if str(record.action) == "T"
+    ]
+    if not rows:
+        raise DbnError(f"{dbn.names_of(files)}: nothing was traded")
+    prices: dict[str, list[int]] = {}
+    for record in records:
+        if record.price != databento_dbn.UNDEF_PRICE:
+            prices.setdefault(names.get(record.instrument_id, str(record.instrument_id)), []).append(record.price)
+    ticks = {symbol: dbn.tick_of(iter(seen))[0] * unit for symbol, seen in prices.items()}
+    return pl.DataFrame(rows, schema=TAPE, orient="row"), ticks
 
 
 def _chosen(names: dict[int, str], records: Sequence[Any], symbol: str | None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import databento_dbn as dbn_format
@@ -9,6 +10,8 @@ import pytest
 import zstandard
 
 from engine.words import Side
+from streams.backtest import dbn_tape
+from streams.backtest.tape import bars_of
 from streams.feeds import dbn
 from tests.streams.feeds.lobster_day import MARKETDATA, needs
 
@@ -95,6 +98,20 @@ def test_clear_empties_the_book(tmp_path: Path) -> None:
     (state,) = dbn.replay([write(tmp_path / "a.dbn", records)]).instruments
     assert state.best(Side.BUY) is None
     assert "best bid    none" in state.report()
+
+
+def test_its_trades_are_bars_of_a_backtest(tmp_path: Path) -> None:
+    records = [
+        *(record("A", "B", 1, 100 * DOLLAR, 5, 1), record("T", "B", 9, 100 * DOLLAR, 2, 2)),
+        *(record("T", "A", 9, 99 * DOLLAR, 3, 3), record("T", "N", 9, 99 * DOLLAR + DOLLAR // 4, 1, 4)),
+    ]
+    tape, ticks = dbn_tape.trades([write(tmp_path / "a.dbn", records)])
+    assert ticks == {"7": Decimal("0.25")}
+    assert tape["aggressor_side"].to_list() == ["buy", "sell", None]
+    (row,) = bars_of(tape, 60)["7"].rows()
+    assert row == (60 * 10**9, 100.0, 100.0, 99.0, 99.25, 6.0)
+    with pytest.raises(dbn.DbnError, match="nothing was traded"):
+        dbn_tape.trades([write(tmp_path / "b.dbn", records[:1])])
 
 
 def test_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
