@@ -66,5 +66,12 @@ def compare(
     if file is not None:
         lines = [{**line._asdict(), "causes": dict(zip(CAUSES, line.causes, strict=True))} for line in found.lines]
         file.write_text(
-            json.dumps({"account": account, "day": day, "money_unit": 1e-6, "lines": lines}, indent=1) + "\n"
+            json.dumps(
+                {
+                    **{"account": account, "day": day, "money_unit": 1e-6},
+                    **{"against_the_middle_at_arrival": found.arrival._asdict(), "lines": lines},
+                },
+                indent=1,
+            )
+            + "\n"
         )

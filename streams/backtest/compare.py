@@ -28,10 +28,11 @@ from numpy.typing import NDArray
 
 from engine.command_rows import frames
 from engine.core import Core
-from engine.messages import Fill
+from engine.messages import Fill, VenueEnd, VenueFill
 from engine.segments import Frame
 from engine.units import MONEY_DECIMALS, divide_half_even, money_text
 from engine.words import ExecType, Liquidity, Side
+from streams.analytics.execution import BASIS_POINTS
 from streams.backtest.fees import MILLION
 from streams.backtest.market import Numbering
 
@@ -74,10 +75,14 @@ class Traded:
     limit: int = 0
     touch: int = 0
     """Best opposite price when it arrived."""
+    middle_twice: int = 0
+    """Best bid and best ask when it arrived, added; 0 where there were not both."""
     ahead: int = 0
     """Lots at its price when it began to rest."""
     passed: int = 0
     """Lots that traded at its price since."""
+    elsewhere: bool = False
+    """Filled at a venue elsewhere: when, is not ours to shift."""
     kept: int = 0
     """Of its maker's fills, those that levels would have told before it was moved to where it is."""
 
@@ -104,6 +109,20 @@ class Line(NamedTuple):
         return sum(self.causes)
 
 
+class Arrival(NamedTuple):
+    """What the live fills cost against the middle of the book when their orders arrived; positive: better than it."""
+
+    orders: int
+    """With fills, and a middle."""
+    money: int
+    """In money units."""
+    basis_points: float | None
+    """Of those orders' worth at the middle; None where there are none."""
+
+
+NO_ARRIVAL: Final = Arrival(0, 0, None)
+
+
 @dataclass
 class Comparison:
     account: str
@@ -112,6 +131,7 @@ class Comparison:
     """Orders with a difference."""
     live_value: int = 0
     backtest_value: int = 0
+    arrival: Arrival = NO_ARRIVAL
 
     def by_cause(self) -> dict[str, int]:
         return {cause: sum(line.causes[k] for line in self.lines) for k, cause in enumerate(CAUSES)}
@@ -131,8 +151,15 @@ class Comparison:
                 *([head, *rows, *more] if rows else []),
                 f"value live {money_text(self.live_value)}, backtest {money_text(self.backtest_value)}",
                 f"difference {money_text(self.backtest_value - self.live_value)}: {causes}",
+                *self._against_the_middle(),
             ]
         )
+
+    def _against_the_middle(self) -> list[str]:
+        orders, money, basis_points = self.arrival
+        if basis_points is None:
+            return []
+        return [f"live against the middle at arrival {money_text(money)} ({basis_points:.2f} bp), {orders:,} orders"]
 
 
 class _Head(msgspec.Struct):
@@ -157,7 +184,7 @@ def compare(
     exact.run([(head.ts_ns, value) for head, value in kept])
     moved = exact
     if assumed.shift_ns:
-        moved = Play(account, start_ns, max_orders)
+        moved = Play(account, start_ns, max_orders, at_venues=False)
         moved.run(_moved(kept, account, start_ns, assumed.shift_ns))
     live = _live(fills, exact, account, start_ns, end_ns)
     return _compared(account, live, exact, moved, assumed)
@@ -180,13 +207,16 @@ OWN: Final = ("new", "cancel", "replace", "cancel_all")
 class Play:
     """One run of the day through the core, watching the account's orders."""
 
-    def __init__(self, account: str, start_ns: int, max_orders: int) -> None:
+    def __init__(self, account: str, start_ns: int, max_orders: int, *, at_venues: bool = True) -> None:
+        """`at_venues`: what venues elsewhere have done happens too. It names orders by their numbers, so it can only
+        where they arrive as they did."""
         self.core = Core(max_orders=max_orders)
         self.orders: Orders = {}
         self.last: dict[int, int] = {}
         """Ticks of the last trade by instrument."""
         self._account = account
         self._start_ns = start_ns
+        self._at_venues = at_venues
         self._numbering = Numbering({})
         self._working: dict[str, Traded] = {}
 
@@ -200,7 +230,13 @@ class Play:
     def _take(self, frame: Frame, ts_ns: int) -> None:
         core = self.core
         if frame.entry is not None:
-            reports = core.administer(core.last_seq + 1, ts_ns, frame.entry.command).reports
+            command = frame.entry.command
+            is_elsewhere = isinstance(command, VenueFill | VenueEnd)
+            if is_elsewhere and not self._at_venues:
+                return
+            reports = core.administer(core.last_seq + 1, ts_ns, command).reports
+            if is_elsewhere:
+                self._take_elsewhere(reports, ts_ns)
         else:
             assert frame.records is not None
             touches = {number: self._touch(number) for number in set(frame.records["instrument"].tolist()) if number}
@@ -211,6 +247,15 @@ class Play:
         for number, price in zip(reports["instrument"].tolist(), reports["last_price"].tolist(), strict=True):
             if price:
                 self.last[number] = price
+
+    def _take_elsewhere(self, reports: NDArray[Any], ts_ns: int) -> None:
+        """A fill there took what the book here offered when the order came, as far as that can be told."""
+        entry = self.core.accounts.find(self._account)
+        for row in reports:
+            if entry is not None and row["account"] == entry.number:
+                self._follow(row, {}, ts_ns)
+                if (order := self.orders.get(row["client_order_id"].decode())) is not None:
+                    order.elsewhere = True
 
     def _touch(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         if number > len(self.core.instruments):
@@ -243,7 +288,8 @@ class Play:
             other, own = (asks, bids) if sign == 1 else (bids, asks)
             ahead = self._standing(own, int(row["limit_price"]))
             touch = int(other[0, 0]) if len(other) else 0
-            made = Traded(number, sign, limit=int(row["limit_price"]), touch=touch, ahead=ahead)
+            middle = int(bids[0, 0] + asks[0, 0]) if len(bids) and len(asks) else 0
+            made = Traded(number, sign, limit=int(row["limit_price"]), touch=touch, middle_twice=middle, ahead=ahead)
             self.orders[name] = self._working[name] = made
         order = self.orders.get(name)
         if order is None:
@@ -321,14 +367,15 @@ def _with(order: Traded, **changes: int) -> Traded:
 
 
 def _compared(account: str, live: Orders, exact: Play, moved: Play, assumed: Assumed) -> Comparison:
-    found = Comparison(account, orders=len(live.keys() | exact.orders.keys()))
+    found = Comparison(account, orders=len(live.keys() | exact.orders.keys()), arrival=_arrival(live, exact))
     for name in sorted(live.keys() | exact.orders.keys() | moved.orders.keys()):
         sample = live.get(name) or exact.orders.get(name) or moved.orders[name]
         entry = exact.core.instruments.by_number(sample.instrument)
         money = entry.scale.money_per_tick_lot
         mark = exact.last.get(sample.instrument, 0)
         nothing = Traded(sample.instrument, sample.sign)
-        steps = [live.get(name, nothing), exact.orders.get(name, nothing), moved.orders.get(name, nothing)]
+        played = exact.orders.get(name, nothing)
+        steps = [live.get(name, nothing), played, played if played.elsewhere else moved.orders.get(name, nothing)]
         steps.append(_queued(steps[-1]))
         steps.append(_slipped(steps[-1], assumed))
         steps.append(_charged(steps[-1], money, assumed))
@@ -340,6 +387,21 @@ def _compared(account: str, live: Orders, exact: Play, moved: Play, assumed: Ass
             lots = [step.maker_lots + step.taker_lots for step in (steps[0], steps[-1])]
             found.lines.append(Line(name, entry.definition.symbol, lots[0], lots[1], causes))
     return found
+
+
+def _arrival(live: Orders, exact: Play) -> Arrival:
+    count = earned_twice = worth_twice = 0
+    for name, order in live.items():
+        there = exact.orders.get(name)
+        if there is None or there.middle_twice == 0:
+            continue
+        lots, value = order.maker_lots + order.taker_lots, order.maker_value + order.taker_value
+        money = exact.core.instruments.by_number(order.instrument).scale.money_per_tick_lot
+        earned_twice += order.sign * (there.middle_twice * lots - 2 * value) * money
+        worth_twice += there.middle_twice * lots * money
+        count += 1
+    basis_points = earned_twice / worth_twice * BASIS_POINTS if worth_twice else None
+    return Arrival(count, divide_half_even(earned_twice, 2), basis_points)
 
 
 def _value(order: Traded, mark: int, money: int) -> int:

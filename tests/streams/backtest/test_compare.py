@@ -18,6 +18,8 @@ from engine.messages import (
     Fill,
     NewOrder,
     OrderCommand,
+    SetPhase,
+    VenueFill,
 )
 from engine.publication import Publication
 from streams.backtest.compare import CAUSES, Assumed, Comparison, compare
@@ -38,10 +40,11 @@ class Log:
         for account in (*ACCOUNTS, "mine"):
             self.administer(DefineAccount(account=account, deposit=Decimal(10**9)))
 
-    def administer(self, command: AdministrativeCommand) -> None:
-        entry = AdministrativeEntry(ts_ns=1, source="system", actor="test", command=command)
-        self.core.administer(self.core.last_seq + 1, 1, command)
+    def administer(self, command: AdministrativeCommand, at: int = 1) -> None:
+        entry = AdministrativeEntry(ts_ns=at, source="system", actor="test", command=command)
+        reports = self.core.administer(self.core.last_seq + 1, at, command).reports
         self._keep(self.publication.administrative(self.core.last_seq, entry))
+        self._keep(self.publication.reports(reports))
 
     def send(self, milliseconds: int, command: OrderCommand) -> None:
         command = with_ids(command, lambda: f"auto-{self.core.last_seq}")
@@ -92,6 +95,34 @@ def test_a_day_under_its_own_conditions_shows_only_what_levels_cannot_tell() -> 
     assert causes["slippage"] == 2 * 30_000
     assert found.backtest_value - found.live_value == sum(causes.values())
     assert "of them different" in found.report()
+    # 5 at 100.00 while the middle was 100.025; nobody bid any more when the other order came.
+    assert found.arrival == (1, 125_000, pytest.approx(0.125 / 500.125 * 10_000))
+    assert "live against the middle at arrival 0.125 (2.50 bp), 1 orders" in found.report()
+
+
+def test_a_day_of_paper_trading() -> None:
+    """What a venue elsewhere has filled is compared with the book here, and keeps its time."""
+    log = Log()
+    log.administer(DefineAccount(account="out"))
+    log.administer(SetPhase(symbol=INSTRUMENT.symbol, phase="opening_auction"))
+    log.send(1, limit("buy", 9, "100.00", "bid"))
+    log.send(2, limit("sell", 9, "100.04", "ask"))
+    log.send(3, mine("buy", 5, "100.10", "routed"))
+    log.administer(
+        VenueFill(
+            order_id=str(log.core.last_seq),
+            venue="out",
+            execution_id="x:5",
+            quantity=Decimal(5),
+            price=Decimal("100.05"),
+            filled_quantity=Decimal(5),
+        ),
+        at=4 * MS,
+    )
+    for latency_ns in (0, 10 * MS):
+        found = log.compare(latency_ns=latency_ns)
+        assert {cause: money for cause, money in found.by_cause().items() if money} == {"slippage": 50_000}
+        assert found.arrival == (1, -150_000, pytest.approx(-3 / 10_002 * 10_000))
 
 
 def test_fees_and_slippage_are_those_assumed() -> None:
