@@ -15,7 +15,7 @@ describe("an order of each type holds what its type has", () => {
     [{ orderType: "limit" }, { time_in_force: "day", limit_price: "190", display_quantity: "3", post_only: true }],
     [{ orderType: "limit", timeInForce: "fok" }, { time_in_force: "fok", limit_price: "190" }],
     [{ orderType: "limit", timeInForce: "cls" }, { time_in_force: "cls", limit_price: "190" }],
-    [{ orderType: "market" }, { time_in_force: "ioc" }],
+    [{ orderType: "market" }, { time_in_force: "day" }],
     [{ orderType: "market", timeInForce: "opg" }, { time_in_force: "opg" }],
     [{ orderType: "stop" }, { time_in_force: "day", stop_price: "195" }],
     [
@@ -24,7 +24,7 @@ describe("an order of each type holds what its type has", () => {
     ],
     [{ orderType: "trailing_stop" }, { time_in_force: "day", trail_amount: "2" }],
     [{ orderType: "trailing_stop", trailUnit: "percent" }, { time_in_force: "day", trail_percent: "2" }],
-    [{ orderType: "market", reduceOnly: true }, { time_in_force: "ioc", reduce_only: true }],
+    [{ orderType: "market", reduceOnly: true }, { time_in_force: "day", reduce_only: true }],
   ] as const)("%o", (changes, expected) => {
     const written_ = written(draft({ ...texts, ...changes }), "10", "demo", "AAPL");
     expect(written_).toEqual({ ...BASE, order_type: changes.orderType, ...expected });
@@ -33,7 +33,7 @@ describe("an order of each type holds what its type has", () => {
   test("a time in force that the type does not have gives way to its usual one, and comes back", () => {
     expect(timeOf(draft({ orderType: "stop", timeInForce: "fok" }))).toBe("day");
     expect(timeOf(draft({ orderType: "limit", timeInForce: "fok" }))).toBe("fok");
-    expect(timesOf("market")[0]).toBe("ioc");
+    expect(timesOf("market")[0]).toBe("day");
   });
 });
 

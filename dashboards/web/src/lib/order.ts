@@ -80,7 +80,8 @@ export const SELF_TRADES: ReadonlyMap<SelfTrade | "", string> = new Map([
 
 /** The times in force that the ticket offers for a type; the first one is its usual. */
 export function timesOf(orderType: OrderType): readonly TimeInForce[] {
-  if (orderType === "market") return ["ioc", "fok", "opg", "cls"];
+  // In continuous trading a market order never rests; an auction, or a venue that it is routed to, takes no ioc.
+  if (orderType === "market") return ["day", "ioc", "fok", "opg", "cls"];
   return orderType === "limit" ? ["day", "gtc", "gtd", "ioc", "fok", "opg", "cls"] : ["day", "gtc", "gtd"];
 }
 

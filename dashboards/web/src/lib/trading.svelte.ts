@@ -43,9 +43,9 @@ export class Trading {
 
   async atMarket(account: string, symbol: string, side: Side, quantity: DecimalText): Promise<void> {
     const title = `${word(side)} ${quantity} ${symbol} at the market`;
-    const lines = ["Market, immediate or cancel"];
+    const lines = ["Market"];
     if (!(await this.agreed({ title, lines, action: side === "buy" ? "Buy" : "Sell", tone: side }))) return;
-    await this.enter({ account, symbol, side, quantity, order_type: "market", time_in_force: "ioc" });
+    await this.enter({ account, symbol, side, quantity, order_type: "market", time_in_force: "day" });
   }
 
   async cancel(order: Order): Promise<void> {
@@ -154,7 +154,7 @@ export class Trading {
 
 function closingOrder(position: Position, order: { side: Side; quantity: DecimalText }): OrderRequest {
   const { account, symbol } = position;
-  return { account, symbol, ...order, order_type: "market", time_in_force: "ioc" };
+  return { account, symbol, ...order, order_type: "market", time_in_force: "day" };
 }
 
 export function describe(order: Pick<Order, "side" | "leaves_quantity" | "symbol" | "limit_price" | "stop_price">): string {
