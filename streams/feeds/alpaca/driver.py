@@ -15,6 +15,7 @@ from engine.instruments import load
 from engine.messages import Cancel, CancelAll, DefineAccount, OrderCommand, Print, Reply
 from engine.refusal import Refusal
 from engine.tokens import EVERY_ACCOUNT, Identity, issue
+from engine.words import ExecType
 from streams.feeds.alpaca.messages import Quote, Trade
 from streams.feeds.alpaca.mirror import Mirror
 from streams.feeds.alpaca.source import Keys, Source, SourceError, State, drained, newest_quotes
@@ -114,6 +115,7 @@ class Market:
         self._session = self._client.connect()
         self._mirror = Mirror(ACCOUNT, session_tag(self._session), self._units)
         self._settle()
+        self._resume()
         self._note_gap()
 
     def play(self, stop: threading.Event) -> None:
@@ -168,6 +170,14 @@ class Market:
             if printed is not None and one.transact_ns == trade.ts_ns and Decimal(one.price) == printed.price:
                 self._tape.note(trade)
                 return
+
+    def _resume(self) -> None:
+        """What a process before this one has printed is on the engine's tape."""
+        for symbol in self._units:
+            if self._tape.last_ns(symbol) is None:
+                printed = [one for one in self._client.trades(symbol).trades if one.exec_type == ExecType.PRINT.wire]
+                if printed:
+                    self._tape.resume(symbol, max(one.transact_ns for one in printed))
 
     def _print(self, trades: Sequence[Trade]) -> int:
         """Those that are new; how many there were."""

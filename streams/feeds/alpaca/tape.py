@@ -17,10 +17,17 @@ class Tape:
     def __init__(self) -> None:
         self._seen: dict[str, OrderedDict[tuple[str, int], None]] = {}
         self._last_ns: dict[str, int] = {}
+        self._resumed_ns: dict[str, int] = {}
         self.attempted: Trade | None = None
         """A trade that was sent to the engine and of which no answer has told whether it arrived."""
 
+    def resume(self, symbol: str, last_ns: int) -> None:
+        """Trades up to this one, of that time, are there since an earlier process: their numbers are not known."""
+        self._last_ns[symbol] = self._resumed_ns[symbol] = last_ns
+
     def is_new(self, trade: Trade) -> bool:
+        if trade.ts_ns <= self._resumed_ns.get(trade.symbol, 0):
+            return False
         return trade.key not in self._seen.get(trade.symbol, ())
 
     def note(self, trade: Trade) -> None:

@@ -3,19 +3,19 @@ WebSocket, and REST for past trades; with faults on demand. On loopback."""
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgpack
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.server import ServerConnection, serve
+from websockets.sync.server import ServerConnection
+
+from tests.streams.loopback import listening
 
 KEY, SECRET = "PKTESTKEY", "a-secret-of-alpaca"
 
@@ -80,7 +80,7 @@ class AlpacaServer:
 
     # ------------------------------------------------------------------------------------------------ REST
 
-    def answer(self, path: str, headers: Any) -> tuple[int, dict[str, Any]]:
+    def answer(self, method: str, path: str, headers: Any, body: dict[str, Any]) -> tuple[int, Any]:
         place = urlsplit(path)
         if (headers["APCA-API-KEY-ID"], headers["APCA-API-SECRET-KEY"]) != (KEY, SECRET):
             return 403, {"message": "forbidden."}
@@ -109,36 +109,11 @@ class AlpacaServer:
 @contextmanager
 def alpaca() -> Iterator[AlpacaServer]:
     server = AlpacaServer()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, body = server.answer(self.path, self.headers)
-            data = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    stream = serve(server.session, "127.0.0.1", 0)
-    server.data_url = f"http://127.0.0.1:{http.server_address[1]}"
-    server.stream_url = f"ws://127.0.0.1:{stream.socket.getsockname()[1]}"
-    threads = [threading.Thread(target=one.serve_forever) for one in (http, stream)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield server
-    finally:
-        server.drop()
-        http.shutdown()
-        http.server_close()
-        stream.shutdown()
-        for thread in threads:
-            thread.join(timeout=10)
+    with listening(server.answer, server.session) as (server.data_url, server.stream_url):
+        try:
+            yield server
+        finally:
+            server.drop()
 
 
 def quote(symbol: str, bid: float, bid_size: float, ask: float, ask_size: float) -> dict[str, Any]:

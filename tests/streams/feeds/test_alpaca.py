@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,7 +20,6 @@ from engine.messages import Cancel, DefineAccount, NewOrder
 from infra import alpaca_keys
 from infra.commands import hft
 from infra.errors import OperatorError
-from streams.feeds import alpaca as feed
 from streams.feeds.alpaca import driver, messages
 from streams.feeds.alpaca.bars import bars
 from streams.feeds.alpaca.messages import MessageError, Quote, Trade
@@ -31,9 +27,9 @@ from streams.feeds.alpaca.mirror import Mirror
 from streams.feeds.alpaca.source import Keys, SourceError, State, newest_quotes
 from streams.feeds.alpaca.tape import Tape
 from streams.strategies.instrument import Listed
-from tests.engine.doors import SECRET as ENGINE_SECRET
 from tests.engine.doors import free_address, open_engine, token
-from tests.streams.feeds.alpaca_server import KEY, SECRET, AlpacaServer, alpaca, quote, streamed, trade
+from tests.streams.feeds.alpaca_play import play
+from tests.streams.feeds.alpaca_server import KEY, SECRET, alpaca, quote, streamed, trade
 
 INSTRUMENTS = """
 [AAPL]
@@ -151,38 +147,6 @@ def test_keys_come_from_the_environment_or_a_file_of_ones_own(tmp_path: Path) ->
 # ---------------------------------------------------------------------------------------------------- on the engine
 
 
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-def play(
-    address: str, server: AlpacaServer, instruments: Path, story: Callable[[], None], secret: str = SECRET
-) -> None:
-    """Runs the process of the feed in this thread, and the story in another, which ends both."""
-    failed: list[BaseException] = []
-
-    def tell() -> None:
-        try:
-            story()
-        except BaseException as error:
-            failed.append(error)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    teller = threading.Thread(target=tell)
-    teller.start()
-    feed.run(
-        address, ENGINE_SECRET, instruments, ["AAPL"], "iex", (KEY, secret), server.stream_url, server.data_url,
-        ready=lambda: None,
-    )  # fmt: skip
-    teller.join()
-    if failed:
-        raise failed[0]
-
-
 @pytest.fixture
 def instruments(tmp_path: Path) -> Path:
     path = tmp_path / "instruments.toml"
@@ -199,7 +163,7 @@ def test_the_market_follows_alpaca_through_faults(
         caplog.set_level(logging.DEBUG, logger=logger)
     monkeypatch.setattr(driver, "GAP_RETRY_S", 0.2)
     start = time.time_ns() - 60 * 10**9
-    rows = [trade(number, 100 + number / 100, 10 * number, start + number * 10**9) for number in range(1, 7)]
+    rows = [trade(number, 100 + number / 100, 10 * number, start + number * 10**9) for number in range(1, 9)]
     published = free_address()
     with (
         alpaca() as server,
@@ -245,6 +209,10 @@ def test_the_market_follows_alpaca_through_faults(
 
         play(address, server, instruments, story)
         assert top() == (None, None), "what stops takes its quotes along"
+        # What was traded while the process was away comes with the next one.
+        server.trades["AAPL"] = rows
+        play(address, server, instruments, lambda: wait_for(lambda: len(tape()) >= 8))
+        assert tape() == [(f"{100 + k / 100:.2f}", start + k * 10**9) for k in range(1, 9)]
     text = caplog.text
     assert "p: must be a number of at least 0" in text
     for hidden in (SECRET, KEY, SECRET.encode()[-4:].hex(" "), KEY.encode()[-4:].hex(" ")):

@@ -12,15 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.server import ServerConnection, serve
+from websockets.sync.server import ServerConnection
+
+from tests.streams.loopback import listening
 
 KEY, SECRET = "PKTESTKEY", "a-secret-of-alpaca"
-OPEN = frozenset({"new", "accepted", "partially_filled", "pending_new", "pending_cancel", "pending_replace", "held"})
+OVER = frozenset({"filled", "canceled", "expired", "replaced", "rejected"})
+"""Statuses in which an order is not among the open ones."""
 
 
 def now() -> str:
@@ -43,6 +45,8 @@ class TradingServer:
         """Status and message for the next orders or changes."""
         self.holds_cancels = False
         """A cancel stays pending until the test says what becomes of it."""
+        self.holds_replaces = False
+        """A replacement stays pending until the test says what becomes of it."""
         self.mute = False
         """Updates are lost."""
         self.requests: list[tuple[str, str]] = []
@@ -53,8 +57,8 @@ class TradingServer:
 
     # ----------------------------------------------------------------------------------------- what a test does
 
-    def fill(self, order: dict[str, Any], lots: int, price: str, *, twice: bool = False) -> None:
-        """The market trades with it."""
+    def fill(self, order: dict[str, Any], lots: int, price: str, *, twice: bool = False) -> str:
+        """The market trades with it; the execution's id."""
         with self._lock:
             total = Decimal(order["filled_qty"]) + lots
             order["filled_qty"] = str(total)
@@ -76,6 +80,23 @@ class TradingServer:
             for _ in range(2 if twice else 1):
                 extra = {"price": price, "qty": str(lots), "execution_id": name, "timestamp": when}
                 self.say("fill" if done else "partial_fill", order, **extra)
+            return name
+
+    def correct(self, order: dict[str, Any], previous: str, lots: int, price: str, *, now_price: str | None) -> str:
+        """A fill of `lots` at `price`, known as `previous`, is taken back, or is at another price now. What is said of
+        a bust follows the example in Alpaca's documentation: a negative quantity, and less filled."""
+        with self._lock:
+            signed, name = lots if order["side"] == "buy" else -lots, str(uuid.uuid4())
+            extra = {"execution_id": name, "previous_execution_id": previous}
+            self.cash += signed * Decimal(price)
+            if now_price is None:
+                self.holdings[order["symbol"]] -= signed
+                order["filled_qty"] = str(Decimal(order["filled_qty"]) - lots)
+                self.say("trade_bust", order, price=price, qty=str(-lots), reason="TRADE_BUST", **extra)
+            else:
+                self.cash -= signed * Decimal(now_price)
+                self.say("trade_correct", order, price=now_price, qty=str(lots), **extra)
+            return name
 
     def move(self, order: dict[str, Any], status: str, event: str | None = None, **more: Any) -> None:
         """The order's status changes."""
@@ -152,7 +173,7 @@ class TradingServer:
                     if lots
                 ]
             case ("GET", ["orders"]):
-                return 200, [one for one in self.orders.values() if one["status"] in OPEN]
+                return 200, [one for one in self.orders.values() if one["status"] not in OVER]
             case ("GET", ["orders:by_client_order_id"]):
                 found = [one for one in self.orders.values() if one["client_order_id"] == query["client_order_id"]]
                 return (200, found[0]) if found else (404, {"code": 40410000, "message": "order not found"})
@@ -202,13 +223,17 @@ class TradingServer:
         new |= {"submitted_at": now(), "qty": str(body["qty"])}
         new |= {name: _text(body[name]) for name in ("limit_price", "stop_price") if name in body}
         self.orders[new["id"]] = new
+        if self.holds_replaces:
+            new["status"] = "pending_new"
+            self.move(order, "pending_replace")
+            return 200, new
         order["replaced_by"] = new["id"]
         self.move(order, "replaced")
         self.say("new", new)
         return 200, new
 
     def _cancel(self, order: dict[str, Any]) -> tuple[int, Any]:
-        if order["status"] not in OPEN:
+        if order["status"] in OVER:
             return 422, {"code": 42210000, "message": "order is not cancelable"}
         if self.holds_cancels:
             self.move(order, "pending_cancel")
@@ -224,37 +249,8 @@ def _text(value: Any) -> str | None:
 @contextmanager
 def alpaca_trading() -> Iterator[TradingServer]:
     server = TradingServer()
-
-    class Handler(BaseHTTPRequestHandler):
-        def _serve(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else {}
-            status, answer = server.answer(self.command, self.path, self.headers, body)
-            data = b"" if answer is None else json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_POST = do_PATCH = do_DELETE = _serve
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    stream = serve(server.session, "127.0.0.1", 0)
-    server.trading_url = f"http://127.0.0.1:{http.server_address[1]}"
-    server.updates_url = f"ws://127.0.0.1:{stream.socket.getsockname()[1]}"
-    threads = [threading.Thread(target=one.serve_forever, args=args) for one, args in ((http, (0.05,)), (stream, ()))]
-    for thread in threads:
-        thread.start()
-    try:
-        yield server
-    finally:
-        server.drop()
-        http.shutdown()
-        http.server_close()
-        stream.shutdown()
-        for thread in threads:
-            thread.join(timeout=10)
+    with listening(server.answer, server.session) as (server.trading_url, server.updates_url):
+        try:
+            yield server
+        finally:
+            server.drop()
