@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -21,20 +21,14 @@ from confluent_kafka import KafkaException
 from engine.client import Client
 from engine.instruments import load
 from engine.messages import (
-    Alert,
-    Cancel,
     DefineAccount,
     DefineInstrument,
     Replace,
-    Reply,
     SetPhase,
     VenueEnd,
-    VenueFill,
-    as_json,
 )
 from engine.refusal import Refusal
 from engine.tokens import EVERY_ACCOUNT, Identity, issue
-from engine.topics import ALERTS
 from engine.words import OrderStatus, Phase, Reason
 from streams import metrics
 from streams.consumer import Stopped
@@ -43,11 +37,14 @@ from streams.feeds.alpaca.source import Keys, State
 from streams.lifecycle import Outage, stop_on_signals
 from streams.outbox import Outbox
 from streams.strategies.instrument import Listed, listed
-from streams.venues.alpaca import reconciliation, routing
+from streams.venues.alpaca import corrections, reconciliation, routing
+from streams.venues.alpaca.alarm import Alarm
+from streams.venues.alpaca.booking import Bookkeeper, must, refused
+from streams.venues.alpaca.corrections import Execution
 from streams.venues.alpaca.orders import Ours
 from streams.venues.alpaca.routing import Route
 from streams.venues.alpaca.trading import AwayError, RefusedError, Trading
-from streams.venues.alpaca.wire import TheirFill, TheirOrder, Update
+from streams.venues.alpaca.wire import Correction, TheirFill, TheirOrder, Update
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +59,7 @@ AGAIN_S: Final = 5.0
 """A difference is told when it is still there so much later: what is on its way is none."""
 OVERLAP_NS: Final = 60 * 10**9
 """Fills are asked for again from so long before the last one known."""
-KIND: Final = "venue"
-"""Of an alert."""
-MONEY: Final = Decimal("0.000001")
 CONFLICT: Final = 422
-SESSION_OVER: Final = frozenset({"unknown_account", "unknown_symbol", "not_authorized", "busy", "malformed"})
-"""The engine is not the one that we logged in to, or takes nothing: begin again."""
 
 
 def venue_account(*, paper: bool) -> str:
@@ -184,13 +176,18 @@ class Desk:
         self._ours = ours
         self._units = units
         self._venue = venue
-        self._outbox = outbox
+        self._bookkeeper = Bookkeeper(units, venue)
+        self._alarm = Alarm(outbox, venue)
         self._confirmed = confirmed
         self._client: Client
         self.away = Outage(log, "Alpaca")
         self._by_their_id: dict[str, Route] = {}
+        self._corrected: set[str] = set()
+        """Orders there that have had a fill corrected: how they count what follows is not documented."""
         self._foreign: set[str] = set()
         """Orders there that are none of ours."""
+        self._executions: dict[str, Execution] = {}
+        """Fills by Alpaca's own names, as they stand after corrections."""
         self._uncertain: set[str] = set()
         """Orders that may have been entered there without an answer."""
         self._dirty: set[str] = set()
@@ -198,9 +195,6 @@ class Desk:
         """From when on fills are asked for."""
         self._resync_at: float = 0.0
         self._reconcile_at: float = 0.0
-        self._suspected: set[str] = set()
-        """What differed at the last look."""
-        self._raised: dict[str, reconciliation.Difference] = {}
         self.compared: reconciliation.Compared | None = None
         """The last comparison."""
 
@@ -209,7 +203,7 @@ class Desk:
     def open(self, client: Client, definitions: Sequence[DefineInstrument]) -> None:
         """Sees to it that the engine has what is needed: instruments, the account that stands for Alpaca, and no
         trading here in what is traded there. Raises `AwayError`, SystemExit."""
-        self._client = client
+        self._client = self._bookkeeper.client = client
         session = client.connect()
         balance = self._trading.balance()
         self.away.back()
@@ -221,9 +215,9 @@ class Desk:
         known = {one.symbol for one in session.instruments}
         for definition in definitions:
             if definition.symbol not in known:
-                self._must(client.administer(definition))
+                must(client.administer(definition))
         if self._venue not in session.account_ids:
-            self._must(client.administer(DefineAccount(account=self._venue, deposit=balance.cash)))
+            must(client.administer(DefineAccount(account=self._venue, deposit=balance.cash)))
             self._ours.deposits = balance.cash
         self._hold_phases()
         self._dirty.update(self._ours.routes)
@@ -234,12 +228,8 @@ class Desk:
         for one in self._client.connect().instruments:
             if one.symbol not in self._units or one.phase in (Phase.OPENING_AUCTION.wire, Phase.HALTED.wire):
                 continue
-            self._must(self._client.administer(SetPhase(symbol=one.symbol, phase=Phase.OPENING_AUCTION.wire)))
+            must(self._client.administer(SetPhase(symbol=one.symbol, phase=Phase.OPENING_AUCTION.wire)))
             log.warning("%s is traded at Alpaca from now on: orders here are matched no more", one.symbol)
-
-    def _must(self, reply: Reply) -> None:
-        if reply.reason is not None:
-            raise ConnectionError(reply.text or reply.reason)
 
     def turn(self, wait_s: float) -> None:
         """One round. Raises `AwayError`, `RefusedError`, `MessageError` where Alpaca is away, what the client raises
@@ -282,20 +272,24 @@ class Desk:
 
     def _on_update(self, update: Update) -> None:
         route = self._known(update.order)
+        if update.correction is not None and route is not None:
+            try:
+                self._correct(route, update.order, update.correction, busted=update.event == "trade_bust")
+            except BaseException:
+                self._trading.messages.put(update)  # it is said only once
+                raise
         if update.means.alerts:
-            self._say(
-                reconciliation.Difference(
-                    update.order.symbol, f"{update.event}: order {update.order.id} {update.reason}"
-                )
-            )
-        if route is None:
+            text = f"{update.event}: order {update.order.id} {update.reason}".rstrip()
+            self._alarm.say(reconciliation.Difference(update.order.symbol, text))
+        if route is None or update.correction is not None:
             return
         if update.fill is not None:
             if route.is_new(update.fill) and route.own + update.fill.quantity == update.fill.cumulative:
                 self._book(route, update.fill)
             elif route.is_new(update.fill):
                 self._resync_at = 0.0  # one before it is missing: they come in order by REST
-        if update.event == "order_replace_rejected":
+        replaces = (routing.revision_of(update.order.name, route.order) or 0) > 0
+        if update.event == "order_replace_rejected" or (update.event == "rejected" and replaces):
             route.unchanged = route.wanted
             self._look(route)
         elif update.event == "order_cancel_rejected":
@@ -314,6 +308,8 @@ class Desk:
             if route is None or routing.revision_of(theirs.name, route.order) is None:
                 return None
             self._by_their_id[theirs.id] = route
+            if route.is_corrected(theirs):
+                self._corrected.add(theirs.id)
             for name, quantity in self._ours.booked.items():
                 if name.startswith(f"{theirs.id}:"):
                     route.counted[name] = quantity
@@ -337,6 +333,9 @@ class Desk:
             if there is not None and there.stands.is_open and not there.stands.is_pending:
                 route.asked = None
         self._fetch_fills()
+        for order in list(self._ours.unfinished.values()):
+            why = self._bookkeeper.finish(order)
+            self._alarm.refused(order.symbol, f"{order.client_order_id} cannot be booked", why)
         self._dirty.update(self._ours.routes)
         self._ours.forget(time.time_ns())
 
@@ -366,7 +365,7 @@ class Desk:
         fills = self._trading.fills(self._since_ns or min(known) - OVERLAP_NS)
         for fill in fills:
             route = self._whose(fill)
-            if route is not None and route.is_new(fill):
+            if route is not None and route.is_new(fill) and fill.order_id not in self._corrected:
                 self._book(route, fill)
         if fills:
             self._since_ns = max(self._since_ns, fills[-1].ts_ns - OVERLAP_NS)
@@ -463,18 +462,11 @@ class Desk:
     def _end(self, route: Route, action: routing.End) -> None:
         order = route.order
         reason = None if action.reason is Reason.NONE else action.reason.wire
-        if order.list_id is not None:  # its legs end together, as only a cancel does it
-            cancel = Cancel(account=order.account, symbol=order.symbol, order_id=order.order_id)
-            (reply,) = self._client.submit([cancel])
-        else:
-            reply = self._client.administer(
-                VenueEnd(order_id=order.order_id, outcome=action.outcome, reason=reason, text=action.text[:200])
-            )
-        if reply.reason in SESSION_OVER:
-            self._must(reply)
-        if reply.reason is not None:
-            text = f"order {order.order_id} cannot be ended here: {reply.text or reply.reason}"
-            self._say(reconciliation.Difference(order.symbol, text))
+        command = VenueEnd(
+            order_id=order.order_id, outcome=action.outcome, reason=reason, field=action.field, text=action.text[:200]
+        )
+        reply = self._client.administer(command)
+        self._alarm.refused(order.symbol, f"order {order.order_id} cannot be ended here", refused(reply))
         log.warning("order %s of %s: %s", order.order_id, order.account, action.text)
         status = OrderStatus.EXPIRED if action.outcome == OrderStatus.EXPIRED.wire else OrderStatus.CANCELED
         route.order = msgspec.structs.replace(order, status=status.wire)
@@ -496,7 +488,7 @@ class Desk:
         if reply.reason is not None:
             why = reply.text or reply.reason
             text = f"order {order.order_id}: Alpaca would not change it, and here it is not changed back: {why}"
-            self._say(reconciliation.Difference(order.symbol, text))
+            self._alarm.say(reconciliation.Difference(order.symbol, text))
             return
         route.order = msgspec.structs.replace(
             order,
@@ -510,28 +502,50 @@ class Desk:
         if fill.name in self._ours.booked:
             route.counted[fill.name] = fill.quantity
             return
-        unit = self._units[route.order.symbol]
-        # Between our ticks: at the tick that is worse for the order, which gets the rest as a negative fee.
-        opposite = "sell" if route.order.side == "buy" else "buy"
-        price = unit.exact_price(unit.passive_ticks(fill.price, opposite))
-        fee = (-abs(price - fill.price) * fill.quantity).quantize(MONEY, ROUND_HALF_EVEN)
-        command = VenueFill(
-            order_id=route.order.order_id,
-            venue=self._venue,
-            execution_id=fill.name,
-            quantity=fill.quantity,
-            price=price,
-            filled_quantity=route.total + fill.quantity,
-            fee=fee + 0,
-            transact_ns=fill.ts_ns,
-        )
-        reply = self._client.administer(command)
-        if reply.reason is not None:
-            text = f"fill {fill.name} of order {route.order.order_id} cannot be booked: {reply.text or reply.reason}"
-            self._say(reconciliation.Difference(route.order.symbol, text))
+        why = self._bookkeeper.fill(route.order, fill, route.total + fill.quantity)
+        if why is not None:
+            text = f"fill {fill.name} of order {route.order.order_id} cannot be booked: {why}"
+            self._alarm.say(reconciliation.Difference(route.order.symbol, text))
             return
         route.count(fill)
+        self._executions[fill.execution_id] = Execution(fill.execution_id, fill.quantity, fill.price)
         metrics.VENUE_FILLS.labels(self._venue).inc()
+
+    # ------------------------------------------------------------------------------------------------ corrections
+
+    def _correct(self, route: Route, theirs: TheirOrder, said: Correction, *, busted: bool) -> None:
+        """A fill is taken back or changed there: what makes that good is traded here. An order that still works there
+        is canceled, and what is left entered anew, since its numbers are not those of its fills any more."""
+        self._fetch_fills()  # what is taken back has to be there
+        before = Execution(said.previous_id, said.quantity, said.price) if busted else self._execution(theirs, said)
+        if before is None:
+            return
+        after = None if busted else Execution(said.execution_id, said.quantity, said.price)
+        revision = routing.revision_of(theirs.name, route.order)
+        assert revision is not None
+        self._corrected.add(theirs.id)
+        route.corrected.add(revision)
+        order = route.order
+        for booking in corrections.bookings(order.order_id, revision, theirs.side, before, after):
+            what = f"order {order.order_id}: {booking.name} cannot be booked"
+            if self._alarm.refused(order.symbol, what, self._bookkeeper.correction(order, booking)):
+                break
+        if after is not None:
+            self._executions[after.id] = after
+        if route.works and route.theirs is not None and route.theirs.id == theirs.id and theirs.stands.is_open:
+            self._take_back(route, routing.TakeBack(theirs.id))
+        self._dirty.add(order.order_id)
+
+    def _execution(self, theirs: TheirOrder, said: Correction) -> Execution | None:
+        """The fill that is changed, as it stood before; None, and an alert, where nobody knows."""
+        if said.previous_id not in self._executions:
+            for fill in self._trading.fills(theirs.submitted_ns - OVERLAP_NS):
+                self._executions.setdefault(fill.execution_id, Execution(fill.execution_id, fill.quantity, fill.price))
+        found = self._executions.get(said.previous_id)
+        if found is None:
+            text = f"order {theirs.id}: fill {said.previous_id}, which was changed there, is not known here, and stays"
+            self._alarm.say(reconciliation.Difference(theirs.symbol, text))
+        return found
 
     # --------------------------------------------------------------------------------------------- reconciliation
 
@@ -544,34 +558,8 @@ class Desk:
             self._trading.balance(),
         )
         self._hold_phases()
-        found = {one.about: one for one in compared.differences}
-        certain = {about: one for about, one in found.items() if about in self._suspected}
-        self.compared = compared._replace(differences=list(certain.values()))
-        for about in certain.keys() - self._raised.keys():
-            self._say(certain[about])
-        for about in self._raised.keys() - found.keys():
-            self._alert(self._raised[about], raised=False)
-        self._raised = {about: one for about, one in self._raised.items() if about in found} | certain
-        self._suspected = set(found)
+        certain = self._alarm.weigh(compared.differences)
+        self.compared = compared._replace(differences=certain)
         metrics.VENUE_DIFFERENCES.labels(self._venue).set(len(certain))
         metrics.VENUE_ORDERS.labels(self._venue).set(compared.orders)
-        self._reconcile_at = time.monotonic() + (AGAIN_S if found.keys() - certain.keys() else RECONCILE_S)
-
-    def _say(self, difference: reconciliation.Difference) -> None:
-        log.error("%s: %s", self._venue, difference.text)
-        self._alert(difference, raised=True)
-
-    def _alert(self, difference: reconciliation.Difference, *, raised: bool) -> None:
-        record = Alert(
-            account=self._venue,
-            kind=KIND,
-            symbol=difference.symbol,
-            limit_name=None,
-            raised=raised,
-            used="1" if raised else "0",
-            threshold=None,
-            text=difference.text if raised else f"over: {difference.text}",
-            last_seq=0,
-            ts_ns=time.time_ns(),
-        )
-        self._outbox.send(ALERTS.name, self._venue, as_json(record))
+        self._reconcile_at = time.monotonic() + (AGAIN_S if len(compared.differences) > len(certain) else RECONCILE_S)

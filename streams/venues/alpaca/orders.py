@@ -13,9 +13,10 @@ import msgspec
 from confluent_kafka import Message
 
 from engine import messages, topics
-from engine.words import ExecType
+from engine.words import WORKING_WORDS, ExecType
 from streams.consumer import Cursor, LogReader, log_bounds, place, read_to_end
 from streams.orders import fold
+from streams.venues.alpaca import corrections
 from streams.venues.alpaca.routing import Route
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class Ours:
         self.routes: dict[str, Route] = {}
         self.booked: dict[str, Decimal] = {}
         """Names of the fills that the topic has → their quantities."""
+        self.unfinished: dict[str, messages.Order] = {}
+        """Orders that stand for a correction of Alpaca's and still work: their fills are missing."""
         self.deposits = Decimal(0)
         """Of the account that stands for the venue."""
         self._reader: LogReader | None = None
@@ -87,6 +90,9 @@ class Ours:
             return None
         if event.account not in self._accounts:
             return None
+        if (changed := corrections.corrected(event.client_order_id)) is not None:
+            self._note_correction(event, *changed)
+            return None
         route = self.routes.get(event.order_id)
         order = fold(None if route is None else route.order, event)
         if order is None:
@@ -99,6 +105,15 @@ class Ours:
             self.booked[side.client_order_id] = Decimal(side.quantity)
             route.total = max(route.total, Decimal(event.filled_quantity))
         return event.order_id
+
+    def _note_correction(self, event: messages.OrderEvent, order_id: str, revision: int) -> None:
+        order = fold(self.unfinished.get(event.order_id), event)
+        if order is not None and order.status in WORKING_WORDS:
+            self.unfinished[event.order_id] = order
+        else:
+            self.unfinished.pop(event.order_id, None)
+        if order_id in self.routes:
+            self.routes[order_id].corrected.add(revision)
 
     def forget(self, now_ns: int) -> None:
         """Orders that are over, and were long ago."""

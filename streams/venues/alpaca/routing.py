@@ -57,6 +57,8 @@ class End(NamedTuple):
     outcome: str
     reason: Reason
     text: str
+    field: str | None = None
+    """Of our order, where that is why."""
 
 
 class Restore(NamedTuple):
@@ -92,6 +94,8 @@ class Route:
         """Terms that Alpaca would not have."""
         self.enters_again = False
         """What is left is entered anew once the order there is canceled."""
+        self.corrected: set[int] = set()
+        """Revisions that have had a fill corrected: what they say to have in all is not what their fills were."""
 
     @property
     def works(self) -> bool:
@@ -138,7 +142,12 @@ class Route:
     def misses_fills(self) -> bool:
         """Whether Alpaca has filled more of the last order than is counted. Whether it counts what those before it had,
         is not documented: both ways add up."""
-        return self.theirs is not None and self.own < self.theirs.filled != self.total
+        if self.theirs is None or self.is_corrected(self.theirs):
+            return False
+        return self.own < self.theirs.filled != self.total
+
+    def is_corrected(self, theirs: TheirOrder) -> bool:
+        return revision_of(theirs.name, self.order) in self.corrected
 
     def is_new(self, fill: TheirFill) -> bool:
         return fill.name not in self.counted
@@ -219,18 +228,18 @@ def revision_of(name: str, order: Order) -> int | None:
 
 
 def unroutable(order: Order) -> End | None:
-    """Why Alpaca cannot have such an order."""
-    for wrong, text in (
-        (order.list_id is not None, "an order of a list"),
-        (order.order_type not in ORDER_TYPES, f"order type {order.order_type}"),
-        (order.time_in_force not in TIMES_IN_FORCE, f"time in force {order.time_in_force}"),
-        (order.display_quantity is not None, "display_quantity"),
-        (order.post_only, "post_only"),
-        (order.reduce_only, "reduce_only"),
-        (Decimal(order.quantity) % 1 != 0 and order.order_type != "market", "a part of a share"),
+    """Why Alpaca cannot have such an order. docs/alpaca.md has the same table."""
+    for wrong, field, text in (
+        (order.list_id is not None, "type", "orders of a list"),
+        (order.order_type not in ORDER_TYPES, "order_type", order.order_type),
+        (order.time_in_force not in TIMES_IN_FORCE, "time_in_force", order.time_in_force),
+        (order.display_quantity is not None, "display_quantity", "icebergs"),
+        (order.post_only, "post_only", "it"),
+        (order.reduce_only, "reduce_only", "it"),
+        (Decimal(order.quantity) % 1 != 0 and order.order_type != "market", "quantity", "a part of a share"),
     ):
         if wrong:
-            return End("canceled", Reason.UNSUPPORTED, f"Alpaca does not take {text}")
+            return End("canceled", Reason.UNSUPPORTED, f"{field}: Alpaca does not take {text}", field)
     return None
 
 

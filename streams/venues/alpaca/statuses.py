@@ -22,8 +22,10 @@ class Event(NamedTuple):
     here: str
     """`words.ExecType` that follows, empty: none."""
     is_fill: bool = False
+    is_correction: bool = False
+    """Of a fill that was reported before."""
     alerts: bool = False
-    """Somebody has to look: what was reported is not true any more, or what was asked did not happen."""
+    """Somebody has to look: what was reported is not true any more."""
 
 
 OPEN, CLOSED = True, False
@@ -72,6 +74,6 @@ EVENTS: Final[dict[str, Event]] = {
     "restated": Event("", alerts=True),
     "order_cancel_rejected": Event(""),
     "order_replace_rejected": Event("replaced"),
-    "trade_bust": Event("", alerts=True),
-    "trade_correct": Event("", alerts=True),
+    "trade_bust": Event("trade", is_correction=True, alerts=True),
+    "trade_correct": Event("trade", is_correction=True, alerts=True),
 }

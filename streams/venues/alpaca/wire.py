@@ -45,11 +45,24 @@ class TheirFill(NamedTuple):
     quantity: Decimal
     price: Decimal
     ts_ns: int
+    execution_id: str = ""
+    """Alpaca's own name of it, as far as it is told; `trade_bust` and `trade_correct` say it."""
 
     @property
     def name(self) -> str:
         """At most 48 characters."""
         return f"{self.order_id}:{self.cumulative.normalize():f}"
+
+
+class Correction(NamedTuple):
+    """A fill that is not what it was."""
+
+    execution_id: str
+    previous_id: str
+    """The execution that is taken back or changed."""
+    quantity: Decimal
+    """Without a sign: what is taken back, or what the fill is now."""
+    price: Decimal
 
 
 class Update(NamedTuple):
@@ -59,6 +72,7 @@ class Update(NamedTuple):
     order: TheirOrder
     fill: TheirFill | None
     reason: str
+    correction: Correction | None = None
 
     @property
     def means(self) -> Event:
@@ -105,11 +119,16 @@ def update(raw: Mapping[str, Any]) -> Update:
     if not isinstance(inner, Mapping):
         raise MessageError(f"order: must be an order, not {inner!r}")
     theirs = order(inner)
-    fill = None
+    fill, correction = None, None
     if EVENTS[event].is_fill:
-        when = moment(raw.get("timestamp"))
-        fill = _checked(TheirFill(theirs.id, theirs.filled, _number(raw, "qty"), _number(raw, "price"), when))
-    return Update(event, theirs, fill, str(raw.get("reason") or ""))
+        when, name = moment(raw.get("timestamp")), str(raw.get("execution_id") or "")
+        fill = _checked(TheirFill(theirs.id, theirs.filled, _number(raw, "qty"), _number(raw, "price"), when, name))
+    elif EVENTS[event].is_correction:
+        names = _text(raw, "execution_id"), _text(raw, "previous_execution_id")
+        correction = Correction(*names, abs(_number(raw, "qty")), _number(raw, "price"))
+        if correction.quantity == 0 or correction.price <= 0:
+            raise MessageError(f"qty, price: {correction.quantity:f} at {correction.price:f} cannot be")
+    return Update(event, theirs, fill, str(raw.get("reason") or ""), correction)
 
 
 def activity(raw: Mapping[str, Any]) -> TheirFill:
@@ -121,6 +140,7 @@ def activity(raw: Mapping[str, Any]) -> TheirFill:
             quantity=_number(raw, "qty"),
             price=_number(raw, "price"),
             ts_ns=moment(raw.get("transaction_time")),
+            execution_id=str(raw.get("id") or "").partition("::")[2],
         )
     )
 

@@ -10,12 +10,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.layout import FIELDS
 from engine.messages import Order
 from engine.words import ExecType, OrderStatus, Reason
 from streams.feeds.alpaca.messages import MessageError
 from streams.venues.alpaca import reconciliation, routing, wire
+from streams.venues.alpaca.corrections import Execution, bookings, corrected
 from streams.venues.alpaca.routing import Change, End, Look, Restore, Route, Submit, TakeBack, Terms
 from streams.venues.alpaca.statuses import EVENTS, STATUSES
+from streams.venues.alpaca.trading import request
 from streams.venues.alpaca.wire import Balance
 
 PAGE = Path(__file__).parents[3] / "docs" / "alpaca.md"
@@ -69,7 +72,7 @@ def test_the_tables_have_all_that_alpaca_knows_and_the_page_has_the_tables() -> 
     ours = OrderStatus.words().keys()
     assert {one.here for one in STATUSES.values()} <= ours
     assert {one.here for one in EVENTS.values()} <= {"", *ExecType.words()}
-    statuses, events = PAGE.read_text().split("### Messages of `trade_updates`")
+    statuses, events = PAGE.read_text().split("### Status of an order")[1].split("### Messages of `trade_updates`")
     assert {name: (here.strip("` "), work) for name, here, work in ROW.findall(statuses)} == {
         name: (one.here, "yes" if one.is_open else "no") for name, one in STATUSES.items()
     }
@@ -85,7 +88,7 @@ def test_an_update() -> None:
         **{"qty": "10", "filled_qty": "7", "limit_price": None, "type": "market", "created_at": "2026-01-02T03:04:05Z"},
     }
     found = wire.update({**raw, "order": order})
-    assert found.fill == ("x", Decimal(7), Decimal(3), Decimal("100.5"), 1_767_341_045_123_456_789)
+    assert found.fill == ("x", Decimal(7), Decimal(3), Decimal("100.5"), 1_767_341_045_123_456_789, "")
     assert found.fill is not None
     assert found.fill.name == "x:7"
     for change, field in (
@@ -158,21 +161,94 @@ def test_what_ends_there_ends_here(status: str, outcome: str) -> None:
     assert action.outcome == outcome
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"time_in_force": "gtd"},
-        {"display_quantity": "1"},
-        {"post_only": True},
-        {"reduce_only": True},
-        {"list_id": "7"},
-        {"quantity": "1.5"},
-    ],
-)
-def test_what_alpaca_cannot_have_is_not_entered(more: dict[str, Any]) -> None:
-    action = Route(msgspec.structs.replace(ORDER, **more)).next()
-    assert isinstance(action, End)
-    assert action.reason is Reason.UNSUPPORTED
+WANTS: dict[str, dict[str, Any]] = {
+    "`order_type` `market`": {"order_type": "market", "limit_price": None},
+    "`order_type` `limit`": {},
+    "`order_type` `stop`": {"order_type": "stop", "limit_price": None, "stop_price": "101"},
+    "`order_type` `stop_limit`": {"order_type": "stop_limit", "stop_price": "101"},
+    "`order_type` `trailing_stop`": {"order_type": "trailing_stop", "limit_price": None, "trail_percent": "1.5"},
+    "`time_in_force` `day`": {"time_in_force": "day"},
+    "`time_in_force` `gtc`": {"time_in_force": "gtc"},
+    "`time_in_force` `opg`": {"time_in_force": "opg"},
+    "`time_in_force` `cls`": {"time_in_force": "cls"},
+    "`time_in_force` `gtd`": {"time_in_force": "gtd"},
+    "`display_quantity`": {"display_quantity": "1"},
+    "`post_only`": {"post_only": True},
+    "`reduce_only`": {"reduce_only": True},
+    "`type` `order_list`": {"list_id": "7"},
+    "`quantity` with a part of a share": {"quantity": "1.5"},
+}
+AT_THE_DOOR = {"`time_in_force` `ioc`, `fok`", "`post_only`"}
+"""What the engine refuses before: an auction takes none."""
+
+
+def test_each_row_of_what_can_be_routed() -> None:
+    """The page says of each order what is done, and of one that Alpaca cannot have which field is why."""
+    text = PAGE.read_text().split("### What can be routed")[1].split("###")[0]
+    rows = dict(re.findall(r"^\| (`[^|]+) \| ([^|]+) \|$", text, re.MULTILINE))
+    assert rows.keys() == WANTS.keys() | AT_THE_DOOR
+    for name, more in WANTS.items():
+        action = Route(msgspec.structs.replace(ORDER, **more)).next()
+        if rows[name] == "yes":
+            assert isinstance(action, Submit), name
+            asked = request(msgspec.structs.replace(ORDER, **more), action.name, action.quantity).to_request_fields()
+            assert asked["time_in_force"] == more.get("time_in_force", "day")
+            assert asked["type"] == more.get("order_type", "limit")
+        else:
+            assert isinstance(action, End), name
+            assert (action.reason, action.field) == (Reason.UNSUPPORTED, name.split("`")[1])
+            assert action.text.startswith(f"{action.field}: Alpaca does not take ")
+            assert action.field in FIELDS
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_each_status_does_what_the_table_says(status: str) -> None:
+    """Open there: the order stands here, also where a change is under way. Over there: it is over here, unless another
+    order has taken its place."""
+    route = Route(ORDER)
+    route.saw(their(status=status, filled_qty="10" if status == "filled" else "0"))
+    if status == "filled":
+        assert route.next() == Look(), "the fill is not known yet"
+        return
+    action = route.next()
+    if STATUSES[status].is_open or status == "replaced":
+        assert action is None
+        route.order = msgspec.structs.replace(ORDER, status="canceled")
+        waits = STATUSES[status].is_pending or status == "replaced"
+        assert route.next() == (None if waits else TakeBack("id-0"))
+    else:
+        assert isinstance(action, End)
+        assert action.outcome == STATUSES[status].here
+
+
+def test_what_a_correction_trades() -> None:
+    before, after = Execution("A1b2-C3d4-" * 4, Decimal(4), Decimal("100.5")), Execution("e5", Decimal(3), Decimal(99))
+    (bust,) = bookings("7", 2, "buy", before, None)
+    assert bust == ("bust-7-2-a1b2c3d4a1b2c3d4", "sell", Decimal(4), Decimal("100.5"))
+    assert bookings("7", 2, "sell", before, after) == [
+        bust._replace(side="buy"),
+        ("fix-7-2-e5", "sell", Decimal(3), Decimal(99)),
+    ]
+    assert corrected(bust.name) == corrected("fix-7-2-e5") == ("7", 2)
+    assert len(f"bust-{2**63}-999-{'x' * 16}") <= 48
+    for name in ("bust-7-2", "busted-7-2-e5", "fix-7-2-e5-1", "mine"):
+        assert corrected(name) is None
+
+
+def test_what_is_said_of_a_bust() -> None:
+    """Alpaca's documented example has a negative quantity."""
+    order = {
+        **{"id": "x", "client_order_id": "y", "symbol": "JTAI", "side": "buy", "status": "filled", "qty": "2"},
+        **{"filled_qty": "0", "type": "market", "created_at": "2024-09-23T15:30:48Z"},
+    }
+    raw = {
+        **{"event": "trade_bust", "order": order, "price": "0.107703", "qty": "-2", "position_qty": "0"},
+        **{"execution_id": "new", "previous_execution_id": "old"},
+    }
+    assert wire.update(raw).correction == ("new", "old", Decimal(2), Decimal("0.107703"))
+    for change, field in (({"qty": "0"}, "qty, price"), ({"previous_execution_id": None}, "previous_execution_id")):
+        with pytest.raises(MessageError, match=rf"^{field}\b"):
+            wire.update({**raw, **change})
 
 
 def test_another_systems_order_of_the_same_number_is_none_of_ours() -> None:

@@ -3,11 +3,13 @@ its protocol and fails on demand."""
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -38,10 +40,19 @@ from streams.venues.alpaca.trading import Trading
 from tests.engine.doors import AAPL, logged_in, open_engine
 from tests.engine.doors import SECRET as ENGINE_SECRET
 from tests.engine.test_publisher import delete_topics, flat, publishing, read_all
+from tests.streams.feeds.alpaca_play import play
+from tests.streams.feeds.alpaca_server import alpaca, quote, streamed, trade
 from tests.streams.venues.alpaca_trading_server import KEY, SECRET, TradingServer, alpaca_trading
 
 pytestmark = pytest.mark.integration
 LIMIT_S = 60.0
+INSTRUMENT = """
+[{}]
+tick_size = "0.01"
+lot_size = "1"
+price_min = "1.00"
+price_max = "2000.00"
+"""
 
 
 class Exchange(NamedTuple):
@@ -84,6 +95,27 @@ class House:
         exchange.client.connect()
         self.number = 0
         self.desk: Desk
+
+    @contextmanager
+    def killed(self, instruments: Path) -> Iterator[None]:
+        """The venue's process, a real one, which is killed at the end."""
+        self.venue = driver.venue_account(paper=True)
+        instruments.write_text(INSTRUMENT.format(self.symbol))
+        process = multiprocessing.get_context("spawn").Process(
+            target=driver.run,
+            args=(self.exchange.address, ENGINE_SECRET, self.exchange.bootstrap, instruments, [self.symbol]),
+            kwargs={
+                **{"accounts": [self.account], "keys": (KEY, SECRET), "paper": True, "confirmed": "", "ready": print},
+                **{"trading_url": self.server.trading_url, "updates_url": self.server.updates_url},
+            },
+        )
+        process.start()
+        try:
+            wait_for(lambda: self.server.logins)
+            yield
+        finally:
+            process.kill()
+            process.join()
 
     @contextmanager
     def routed(self) -> Iterator[None]:
@@ -172,11 +204,16 @@ class House:
         assert len(found) == count
         return found
 
+    def told(self, beginning: str) -> list[str]:
+        """Texts of the venue's alerts that begin so."""
+        alerts = flat(read_all(self.exchange.bootstrap, ALERTS.name, Alert))
+        return [one.text for one in alerts if one.account == self.venue and one.text.startswith(beginning)]
+
     def agrees(self) -> None:
         """Until a comparison that began after now finds no difference."""
         self.desk.compared = None
         self.desk._reconcile_at = 0.0
-        wait_for(lambda: (c := self.desk.compared) is not None and not self.desk._suspected and not c.differences)
+        wait_for(lambda: (c := self.desk.compared) is not None and not self.desk._alarm.suspected and not c.differences)
 
 
 @pytest.fixture
@@ -322,9 +359,10 @@ def test_a_replace_reaches_alpaca_or_is_put_back(house: House) -> None:
         house.agrees()
 
 
-def test_what_happens_while_the_process_is_away(house: House) -> None:
-    """It finds its orders again by their names, books what they have had, and takes back what ended here."""
-    with house.routed():
+def test_what_happens_after_the_process_was_killed(house: House, tmp_path: Path) -> None:
+    """The next one finds its orders again by their names, books what they have had, once, and takes back what ended
+    here."""
+    with house.killed(tmp_path / "instruments.toml"):
         first, second = house.order(5), house.order(6)
         one, two = house.there(first), house.there(second)
         house.server.fill(one, 2, "100.00")
@@ -364,3 +402,132 @@ def test_a_difference_is_told_and_its_end(house: House) -> None:
         house.server.cash += 500
         wait_for(lambda: told(False))
         house.agrees()
+
+
+def test_a_fill_that_is_taken_back_or_changed_there(house: House) -> None:
+    """What makes it good is traded here once, though it is said twice; the account there and the books agree after it,
+    and an operator is told."""
+    with house.routed():
+        done, partly = house.order(4), house.order(10, strategy="mine")
+        there, open_there = house.there(done), house.there(partly)
+        bad = house.server.fill(there, 4, "100.505")
+        changed = house.server.fill(open_there, 6, "100.50")
+        house.stands(done, "filled", 4)
+        house.stands(partly, "partially_filled", 6)
+        house.server.correct(there, bad, 4, "100.505", now_price=None)
+        house.server.say(
+            "trade_bust", there, price="100.505", qty="-4", execution_id="again", previous_execution_id=bad
+        )
+        house.server.correct(open_there, changed, 6, "100.50", now_price="100.25")
+        # What is left of the order that still worked is entered anew, and fills.
+        rest = house.there(partly, 1)
+        assert (open_there["status"], rest["qty"]) == ("canceled", "4")
+        house.server.fill(rest, 4, "100.00")
+        house.stands(partly, "filled", 10)
+        house.agrees()
+        assert house.position(house.account) == ("10", "-1001.54", "-0.04")
+        wait_for(lambda: len(house.told("trade_")) == 3)
+    with house.routed():
+        house.agrees()
+    mine = [one for one in house.fills(12) if one.account == house.account]
+    assert [(one.client_order_id.split("-")[0], one.side, one.quantity, one.price) for one in mine[2:5]] == [
+        ("bust", "sell", "4", "100.50"),
+        ("bust", "sell", "6", "100.50"),
+        ("fix", "buy", "6", "100.25"),
+    ]
+    assert [one.strategy for one in mine[2:5]] == [None, "mine", "mine"]
+
+
+def test_a_change_of_a_fill_that_nobody_knows_is_told(house: House) -> None:
+    with house.routed():
+        name = house.order(4)
+        there = house.there(name)
+        house.server.fill(there, 4, "100.50")
+        house.stands(name, "filled", 4)
+        house.server.correct(there, "unheard-of", 4, "100.50", now_price="100.25")
+        wait_for(lambda: len(house.told("order ")) == 1)
+        assert house.position(house.account)[1] == "-402.00"
+        wait_for(lambda: house.told("cash: 99599"))
+
+
+def test_what_alpaca_says_besides_changes_nothing(house: House) -> None:
+    """Each status in which an order stands, its message included, on the way of one order; then it is filled."""
+    quiet = [
+        *("accepted", "pending_new", "new", "held", "accepted_for_bidding", "suspended", "stopped", "calculated"),
+        *("pending_cancel", "pending_replace", "done_for_day", "pending_review"),
+    ]
+    with house.routed():
+        name = house.order(len(quiet) + 1)
+        there = house.there(name)
+        for number, status in enumerate(quiet, 1):
+            house.server.move(there, status, "new" if status == "pending_review" else status)
+            house.agrees()
+            house.stands(name, "partially_filled" if number > 1 else "new", number - 1)
+            house.server.fill(there, 1, "100.00")
+            house.stands(name, "partially_filled", number)
+        house.server.fill(there, 1, "100.00")
+        house.stands(name, "filled", len(quiet) + 1)
+        house.agrees()
+        assert len(house.server.orders) == 1, "nothing was asked of it"
+        assert house.told("") == []
+
+
+def test_a_change_or_a_cancel_that_alpaca_takes_and_then_refuses(house: House) -> None:
+    """`order_replace_rejected`: the order here gets back its terms. `order_cancel_rejected`: it is over here, so that
+    it is canceled there again."""
+    with house.routed():
+        house.server.holds_replaces = house.server.holds_cancels = True
+        name = house.order(10, "100.00")
+        there = house.there(name)
+        replace = Replace(
+            account=house.account, symbol=house.symbol, client_order_id=name, limit_price=Decimal("100.50")
+        )
+        assert house.exchange.client.submit([replace])[0].reason is None
+        second = house.there(name, 1)
+        wait_for(lambda: house.state(name).limit_price == "100.50")
+        house.server.move(second, "rejected")
+        house.server.move(there, "new", "order_replace_rejected", reason="TOO_LATE_TO_CANCEL")
+        wait_for(lambda: house.state(name).limit_price == "100.00")
+        house.stands(name, "new")
+        cancel = Cancel(account=house.account, symbol=house.symbol, client_order_id=name)
+        assert house.exchange.client.submit([cancel])[0].reason is None
+        wait_for(lambda: there["status"] == "pending_cancel")
+        house.server.holds_cancels = False
+        house.server.move(there, "new", "order_cancel_rejected", reason="TOO_LATE_TO_CANCEL")
+        wait_for(lambda: there["status"] == "canceled")
+        house.stands(name, "canceled")
+        house.agrees()
+
+
+def test_market_data_and_venue_of_alpaca_together(house: House, tmp_path: Path) -> None:
+    """Its quotes stand in the book beside an order that reaches through them, and nothing trades here: the order waits
+    for its fill there. Prints are on the tape."""
+    (tmp_path / "instruments.toml").write_text(INSTRUMENT.format(house.symbol))
+    client = house.exchange.client
+    with alpaca() as market, house.routed():
+
+        def story() -> None:
+            wait_for(lambda: market.logins == 1)
+            name = house.order(10, "101.00")
+            there = house.there(name)
+            for cents in (1, 5):
+                bid, ask = 100 + cents / 100, 100 + (cents + 2) / 100
+                market.send(quote(house.symbol, bid, 200, ask, 300))
+                wait_for(lambda ask=ask: client.depth(house.symbol, 1).asks[:1] == [(f"{ask:.2f}", "300", 1)])
+            now = time.time_ns()
+            market.send(streamed(house.symbol, trade(1, 100.06, 40, now), now))
+            wait_for(lambda: [one.price for one in client.trades(house.symbol).trades] == ["100.06"])
+            assert house.state(name).filled_quantity == "0"
+            house.server.fill(there, 10, "100.06")
+            house.stands(name, "filled", 10)
+            # As a strategy's `desk.buy` sends it.
+            name = house.order(1, None, time_in_force="gtc")
+            there = house.there(name)
+            assert (there["type"], there["time_in_force"]) == ("market", "gtc")
+            house.server.fill(there, 1, "100.07")
+            house.stands(name, "filled", 1)
+            assert house.position("alpaca") == ("0", "0", "0")
+            house.agrees()
+
+        play(house.exchange.address, market, tmp_path / "instruments.toml", story, symbols=[house.symbol])
+    assert {one.account for one in house.fills(4)} == {house.account, house.venue}
