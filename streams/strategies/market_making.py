@@ -32,6 +32,8 @@ class MarketMaking(Strategy):
         horizon_seconds: Positive = 60.0
         memory_seconds: Positive = 60.0
         """How fast the measured variance forgets."""
+        post_only: bool = True
+        """Never takes, and quotes in continuous trading only. False: for a venue that has no such orders."""
 
     class State(Strategy.State):
         middle: float | None = None
@@ -42,7 +44,7 @@ class MarketMaking(Strategy):
     def on_book(self, book: BookUpdate) -> None:
         book = self.desk.others(book)
         middle = book.mid
-        if middle is None or book.phase != "continuous":
+        if middle is None or (self.parameters.post_only and book.phase != "continuous"):
             return
         self.measure(middle, book.ts_ns)
         bid, ask = self.quotes(middle)
@@ -79,7 +81,7 @@ class MarketMaking(Strategy):
                 desk.cancel(order.client_order_id)
         if may and not working and price > 0:
             go = desk.buy if side == "buy" else desk.sell
-            go(wanted.symbol, wanted.quantity, limit_price=price, post_only=True)
+            go(wanted.symbol, wanted.quantity, limit_price=price, post_only=wanted.post_only)
 
     def is_off(self, order: WorkingOrder, price: float) -> bool:
         tick = self.desk.tick(order.symbol)
