@@ -66,6 +66,16 @@ def down() -> None:
 
 
 @hft.command()
+@click.argument("names", nargs=-1)
+def restart(names: tuple[str, ...]) -> None:
+    """Restart the processes NAMED, or all of ours, one after the other: with the program as it now is on the disk."""
+    from infra.folders import folders
+    from infra.restart import restart as one_by_one
+
+    one_by_one(folders(load().var), names, click.echo)
+
+
+@hft.command()
 @click.pass_context
 def status(context: click.Context) -> None:
     """Show each process; the exit code is 0 only when all is healthy."""

@@ -11,8 +11,8 @@ from infra.errors import OperatorError
 @dataclass(frozen=True)
 class Folders:
     var: Path
-    worker: int = 1
-    """Of those of which there are several, the number of the one that is meant."""
+    number: int = 1
+    """Of a service of which there are several, the one that is meant."""
 
     @property
     def kafka(self) -> Path:
@@ -32,7 +32,7 @@ class Folders:
 
     @property
     def streams(self) -> Path:
-        return self.var / "streams" / str(self.worker)
+        return self.var / "streams" / str(self.number)
 
     @property
     def audit(self) -> Path:
@@ -77,5 +77,5 @@ class Folders:
             raise OperatorError(f"{self.var} cannot be written ({error.strerror}): set HFT_VAR") from None
 
 
-def folders(var: Path, worker: int = 1) -> Folders:
-    return Folders(var.expanduser().absolute(), worker)
+def folders(var: Path, number: int = 1) -> Folders:
+    return Folders(var.expanduser().absolute(), number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import urlopen
@@ -12,6 +13,7 @@ from urllib.request import urlopen
 from engine.kafka import security
 from infra import kafka, postgres, redis, tls
 from infra.errors import OperatorError
+from infra.services import gateways
 from infra.settings import Settings
 
 PATIENCE_S: Final = 10.0
@@ -72,9 +74,9 @@ def _require(probe: Callable[[], bool], what: str, setting: str, refusal: Callab
         time.sleep(0.2)
 
 
-def gateway_answers(settings: Settings) -> bool:
+def gateway_answers(address: str, settings: Settings) -> bool:
     try:
-        with urlopen(f"{settings.gateway}/healthz", timeout=PROBE_S, context=tls.trust(settings)) as answer:
+        with urlopen(f"{address}/healthz", timeout=PROBE_S, context=tls.trust(settings)) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -86,5 +88,8 @@ def probes(settings: Settings) -> dict[str, Callable[[], bool]]:
         "kafka": kafka.Probe(settings.bootstrap, PROBE_S),
         "postgres": postgres.Probe(settings.dsn),
         "redis": redis.Probe(settings.redis),
-        "gateway": lambda: gateway_answers(settings),
+        **{
+            name: partial(gateway_answers, address, settings)
+            for name, address in zip(gateways(settings), settings.gateways, strict=True)
+        },
     }

@@ -113,14 +113,14 @@ class Launcher:
         workers = services.workers(self.settings)
         self._start_services("schedule", "publisher", *workers, "sink-postgres", "sink-redis", "hashes", "audit")
         self._build_page()
-        self._start_services("gateway")
+        self._start_services(*services.gateways(self.settings))
         self._bootstrap()
         self._start_market()
 
     def announce(self) -> None:
         settings = self.settings
         self._progress.line("")
-        self._progress.line(f"healthy: {settings.gateway}")
+        self._progress.line(f"healthy: {', '.join(settings.gateways)}")
         if settings.demo_password:
             # Only the one that everybody knows is shown: this may end in a log.
             known = settings.demo_password == Settings.model_fields["demo_password"].default

@@ -32,9 +32,9 @@ free port and says which in `VAR/run/metrics`, a file for each process, in the f
 
 With `HFT_METRICS_PORT=9200` they have fixed ports instead: engine 9200, publisher 9201, schedule 9202, streams 9203,
 sink-postgres 9204, sink-redis 9205, hashes 9206, audit 9207, gateway 9208, market 9209, alpaca 9210, venue 9211, and
-further Faust workers from 9212 on. `HFT_METRICS_HOST` is their address: whoever reaches it reads positions and P&L of
-all accounts, without a token. The gateway's own port has `/metrics` too, with what it counts of requests and streams,
-and nothing of anybody's account.
+further Faust workers from 9212, further gateways from 9275 on. `HFT_METRICS_HOST` is their address: whoever reaches
+it reads positions and P&L of all accounts, without a token. The gateway's own port has `/metrics` too, with what it
+counts of requests and streams, and nothing of anybody's account.
 
     curl -s http://$(grep -o '127[0-9.:]*' var/run/metrics/engine.json)/metrics
 

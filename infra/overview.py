@@ -71,14 +71,18 @@ def latencies(now: Scrape, before: Scrape | None) -> list[Latency]:
 
 def overview(now: Scrape, before: Scrape | None, most: int = 12) -> Overview:
     """`most`: positions and accounts, the largest first."""
-    equity = now.by("hft_account_equity", "account")
-    unrealized = now.by("hft_account_unrealized_pnl", "account")
-    exposure = now.by("hft_account_gross_exposure", "account")
-    accounts = [Account(name, equity[name], unrealized.get(name, 0.0), exposure.get(name, 0.0)) for name in equity]
+    equity, unrealized, exposure = (
+        now.told(name, "account")
+        for name in ("hft_account_equity", "hft_account_unrealized_pnl", "hft_account_gross_exposure")
+    )
+    accounts = [
+        Account(name, value, unrealized.get((name,), 0.0), exposure.get((name,), 0.0))
+        for (name,), value in equity.items()
+    ]
     positions = [
-        Position(sample.labels["account"], sample.labels["symbol"], sample.value)
-        for _, sample in now.matching("hft_position_quantity")
-        if sample.value
+        Position(account, symbol, quantity)
+        for (account, symbol), quantity in now.told("hft_position_quantity", "account", "symbol").items()
+        if quantity
     ]
     return Overview(
         commands=increase("hft_engine_commands_total", now, before),

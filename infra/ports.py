@@ -34,11 +34,13 @@ def wanted_ports(settings: Settings) -> list[Wanted]:
         wanted.append(Wanted("127.0.0.1", settings.redis_port, "Redis", "HFT_REDIS_PORT"))
     wanted.append(Wanted(settings.host, settings.zeromq_port, "the engine", "HFT_ZEROMQ_PORT"))
     wanted.append(Wanted(settings.host, settings.market_data_port, "the market data", "HFT_MARKET_DATA_PORT"))
-    wanted.append(Wanted(settings.host, settings.gateway_port, "the gateway", "HFT_GATEWAY_PORT"))
+    for further in range(settings.gateway_replicas):
+        who = f"gateway {further + 1}" if further else "the gateway"
+        wanted.append(Wanted(settings.host, settings.gateway_port + further, who, "HFT_GATEWAY_PORT"))
     if settings.metrics_port:
-        from infra.services import SERVICES, metrics_port, workers  # it needs more than who only wants a free port
+        from infra.services import SERVICES, gateways, metrics_port, workers  # more than who wants a port only needs
 
-        for name in (*SERVICES, *workers(settings)[1:]):
+        for name in (*SERVICES, *workers(settings)[1:], *gateways(settings)[1:]):
             port = metrics_port(name, settings)
             wanted.append(Wanted(settings.metrics_host, port, f"the metrics of {name}", "HFT_METRICS_PORT"))
     return wanted

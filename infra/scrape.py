@@ -49,6 +49,10 @@ class Scrape:
             found[key] = found.get(key, 0.0) + sample.value
         return found
 
+    def told(self, name: str, *labels: str) -> dict[tuple[str, ...], float]:
+        """By the labels' values, of what several processes tell alike, as all gateways do of positions and accounts."""
+        return {tuple(sample.labels[label] for label in labels): sample.value for _, sample in self.matching(name)}
+
     def buckets(self, name: str, **labels: str) -> dict[float, float]:
         """Upper bound → how many were at or below it."""
         return {float(bound): count for bound, count in self.by(f"{name}_bucket", "le", **labels).items()}

@@ -15,7 +15,7 @@ from infra.folders import Folders, folders
 from infra.node import PAGE
 from infra.process import Program
 from infra.secrets import jwt_secret
-from infra.settings import Settings
+from infra.settings import WORKERS_MOST, Settings
 
 if TYPE_CHECKING:
     from gateway.options import Options
@@ -33,7 +33,9 @@ COMPILE_NOTICE_S: Final = 3.0
 """An engine that is not ready after this long is compiling."""
 MEGABYTE: Final = 1 << 20
 WORKER: Final = "streams"
-"""The service of which there may be several."""
+GATEWAY: Final = "gateway"
+SEVERAL: Final = (WORKER, GATEWAY)
+"""The services of which there may be several on one machine."""
 HUGE_PAGES: Final = "NUMPY_MADVISE_HUGEPAGE"
 """NumPy reads it when it is imported: whether it asks for huge pages for arrays of 4 MiB and more."""
 
@@ -72,7 +74,7 @@ def _options(settings: Settings, where: Folders) -> Options:
         token_minutes=settings.token_minutes,
         session_hours=settings.session_hours,
         audit_folder=where.audit,
-        name=settings.gateway_name,
+        name=numbered(settings.gateway_name, where.number),
         orders_per_second=settings.orders_per_second,
         requests_per_second=settings.requests_per_second,
         origins=settings.origins,
@@ -213,7 +215,7 @@ SERVICES: Final[Mapping[str, Service]] = {
         STAGE_GATEWAY,
         lambda settings, where: {
             "host": settings.host,
-            "port": settings.gateway_port,
+            "port": settings.gateway_port + where.number - 1,
             "options": _options(settings, where),
             "certificate": tls.certificate(settings),
         },
@@ -296,30 +298,43 @@ def venue(settings: Settings, where: Folders) -> tuple[str | None, str]:
     return "venue", ""
 
 
+def numbered(name: str, number: int) -> str:
+    """`streams`, `streams-2`, …"""
+    return name if number == 1 else f"{name}-{number}"
+
+
 def workers(settings: Settings) -> list[str]:
-    """The names of the Faust workers: `streams`, `streams-2`, …"""
-    return [WORKER, *(f"{WORKER}-{number}" for number in range(2, settings.streams_workers + 1))]
+    """The names of the Faust workers."""
+    return [numbered(WORKER, number) for number in range(1, settings.streams_workers + 1)]
+
+
+def gateways(settings: Settings) -> list[str]:
+    """The names of the gateways, in the order of `Settings.gateways`."""
+    return [numbered(GATEWAY, number) for number in range(1, settings.gateway_replicas + 1)]
 
 
 def find(name: str) -> tuple[Service, int]:
-    """The service, and the number of the worker, 1 where there is one of it only. Raises `OperatorError` where there is
-    no such service."""
+    """The service, and which of several of it, from 1 on. Raises `OperatorError` where there is no such service."""
     if name in SERVICES:
         return SERVICES[name], 1
     base, _, number = name.rpartition("-")
-    if base == WORKER and number.isdecimal() and int(number) > 1:
+    if base in SEVERAL and number.isdecimal() and int(number) > 1:
         return SERVICES[base], int(number)
-    raise OperatorError(f"there is no service {name}: there are {', '.join(SERVICES)}, and {WORKER}-2 and on")
+    further = " and ".join(f"{base}-2" for base in SEVERAL)
+    raise OperatorError(f"there is no service {name}: there are {', '.join(SERVICES)}, and {further} and on")
 
 
 def metrics_port(name: str, settings: Settings) -> int:
     """Where the service tells its metrics: `HFT_METRICS_PORT` and its place in the table above, further workers behind
-    it; 0: anywhere. Raises `OperatorError` where there is no such service."""
-    service, worker = find(name)
+    it, further gateways behind as many of these as there may be; 0: anywhere. Raises `OperatorError` where there is no
+    such service."""
+    service, number = find(name)
     if settings.metrics_port == 0:
         return 0
-    place = list(SERVICES.values()).index(service)
-    return settings.metrics_port + (place if worker == 1 else len(SERVICES) + worker - 2)
+    if number == 1:
+        return settings.metrics_port + list(SERVICES.values()).index(service)
+    first = len(SERVICES) + (WORKERS_MOST - 1 if service is SERVICES[GATEWAY] else 0)
+    return settings.metrics_port + first + number - 2
 
 
 def run(name: str, settings: Settings, ready: Callable[[], None]) -> None:
@@ -327,10 +342,10 @@ def run(name: str, settings: Settings, ready: Callable[[], None]) -> None:
     exposure.check(settings)
     acks.choose(settings.acks)
     kafka.security()  # what is wrong with it is said now
-    service, worker = find(name)
+    service, number = find(name)
     service.place(settings)
     metrics.serve(name, settings.metrics_host, metrics_port(name, settings), folders(settings.var).metrics)
-    arguments = service.arguments(settings, folders(settings.var, worker))
+    arguments = service.arguments(settings, folders(settings.var, number))
     import_module(service.module).run(**arguments, ready=ready)
 
 

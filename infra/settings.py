@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from infra.errors import OperatorError
 
 PREFIX: Final = "HFT_"
+WORKERS_MOST: Final = 64
 AGGREGATES_LOOK_BACK_DAYS: Final = 7
 """Of the policies in infra/schema/timescaledb/community.sql: rows must not go before they are counted for good."""
 ORIGIN: Final = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
@@ -107,7 +108,16 @@ class Settings(BaseSettings):
     )
 
     streams_workers: int = Field(
-        1, ge=1, le=64, description="Faust workers that `hft up` starts; the partitions are dealt out among them."
+        1,
+        ge=1,
+        le=WORKERS_MOST,
+        description="Faust workers that `hft up` starts; the partitions are dealt out among them.",
+    )
+    gateway_replicas: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Gateways that `hft up` starts: the second listens on the port behind HFT_GATEWAY_PORT, and so on.",
     )
 
     alert_limit_percent: float = Field(
@@ -188,7 +198,8 @@ class Settings(BaseSettings):
     gateway_name: str = Field(
         "gateway",
         pattern=r"^[a-z0-9-]{1,32}$",
-        description="Name of this gateway among several: the writer of its audit chain.",
+        description="Name of this gateway among several, the writer of its audit chain; further ones on this machine "
+        "are NAME-2 and on.",
     )
     orders_per_second: int = Field(1000, ge=1, description="Orders and their changes that one user may send.")
     requests_per_second: int = Field(100, ge=1, description="Requests of one user on each other route.")
@@ -313,8 +324,13 @@ class Settings(BaseSettings):
 
     @property
     def gateway(self) -> str:
+        return self.gateways[0]
+
+    @property
+    def gateways(self) -> list[str]:
+        """Where each is reached from this machine."""
         scheme = "https" if self.tls_certificate else "http"
-        return f"{scheme}://{self.near}:{self.gateway_port}"
+        return [f"{scheme}://{self.near}:{self.gateway_port + further}" for further in range(self.gateway_replicas)]
 
     def environment(self) -> dict[str, str]:
         """The variables from which a child reads these very settings."""

@@ -105,10 +105,19 @@ class Supervisor:
             if entry.process is None:
                 if time.monotonic() >= entry.restart_at:
                     self._restart(entry)
+            elif entry.process.exit_code == 0:
+                self._again(entry)
             elif entry.process.exit_code is not None:
                 self._bury(entry, entry.process.obituary())
             elif entry.state.state == "starting":
                 self._look(entry, entry.process)
+
+    def _again(self, entry: Entry) -> None:
+        """It was told to end and has (`hft restart`): nothing to wait for."""
+        assert entry.process is not None
+        log.info("%s ended as it was told to", entry.program.name)
+        entry.process.kill()  # what it may have left
+        self._restart(entry)
 
     def _restart(self, entry: Entry) -> None:
         entry.state.restarts += 1

@@ -76,6 +76,16 @@ def test_rates_quantiles_and_what_is_wrong() -> None:
     assert "gateway does not tell" in screen.getvalue()
 
 
+def test_what_each_gateway_tells_of_accounts_counts_once() -> None:
+    now = scraped(1.0, LATER)
+    for gateway in ("gateway", "gateway-2"):
+        now.add(gateway, 'hft_account_equity{account="ann",currency="USD"} 99.5\n'
+                         'hft_position_quantity{account="ann",symbol="AAPL"} -3.0\n')  # fmt: skip
+    shown = overview(now, None)
+    assert [(one.account, one.equity) for one in shown.accounts] == [("ann", 99.5)]
+    assert [(one.account, one.quantity) for one in shown.positions] == [("ann", -3.0)]
+
+
 def test_a_counter_that_began_anew_has_no_rate() -> None:
     assert increase("hft_engine_commands_total", scraped(1.0, EARLIER), scraped(0.0, LATER)) is None
     assert increase("hft_engine_commands_total", scraped(1.0, EARLIER), None) is None

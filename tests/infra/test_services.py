@@ -9,6 +9,8 @@ import pytest
 from infra import alpaca_keys, confirmation, services
 from infra.errors import OperatorError
 from infra.folders import folders
+from infra.health import probes
+from infra.ports import check_distinct, wanted_ports
 from infra.settings import Settings
 
 
@@ -18,6 +20,20 @@ def test_each_worker_has_a_name_and_a_folder_of_its_own(tmp_path: Path) -> None:
     found = [services.find(name) for name in names]
     assert {service.module for service, _ in found} == {"streams.app"}
     assert len({folders(tmp_path, number).streams for _, number in found}) == 3
+
+
+def test_each_gateway_has_a_name_a_port_and_a_chain_of_its_own(tmp_path: Path) -> None:
+    settings = Settings(gateway_replicas=3, gateway_name="desk", metrics_port=9200, var=tmp_path, jwt_secret="x" * 40)
+    names = services.gateways(settings)
+    assert names == ["gateway", "gateway-2", "gateway-3"]
+    told = [service.arguments(settings, folders(tmp_path, number)) for service, number in map(services.find, names)]
+    assert [one["port"] for one in told] == [8080, 8081, 8082]
+    assert [one["options"].name for one in told] == ["desk", "desk-2", "desk-3"]
+    assert settings.gateways == [f"http://127.0.0.1:{one['port']}" for one in told]
+    assert probes(settings).keys() > set(names)
+    crowded = settings.model_copy(update={"streams_workers": 64, "gateway_replicas": 16})
+    check_distinct(wanted_ports(crowded))
+    assert len([one for one in wanted_ports(crowded) if one.setting == "HFT_GATEWAY_PORT"]) == 16
 
 
 @pytest.mark.parametrize("name", ["streams-1", "streams-0", "streams-", "streams-x", "engine-2", "nothing", ""])

@@ -15,7 +15,7 @@ import pytest
 
 from infra.process import Process, ProcessFailed, Program
 from infra.state import ServiceState
-from infra.supervisor import Supervisor
+from infra.supervisor import BACKOFF_FIRST_S, Supervisor
 
 CHILD = """
 import pathlib, signal, sys, time
@@ -115,6 +115,18 @@ def test_restarts_what_dies(supervisor: Supervisor, tmp_path: Path) -> None:
     engine = state_of(supervisor, "engine")
     assert engine.restarts == 1
     assert engine.pid != first
+
+
+def test_restarts_at_once_what_was_told_to_end(supervisor: Supervisor, tmp_path: Path) -> None:
+    supervisor.start(program(tmp_path, "engine"), 0)
+    entry = supervisor._entries[0]
+    for restarts in (1, 2, 3):
+        pid = entry.state.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: entry.state.restarts == restarts, supervisor.tend)  # noqa: B023
+        wait_for(lambda: supervisor.healthy, supervisor.tend)
+        assert (entry.backoff_s, entry.state.detail) == (BACKOFF_FIRST_S, "")
 
 
 def test_waits_longer_after_each_death(supervisor: Supervisor, tmp_path: Path) -> None:
