@@ -62,6 +62,11 @@ def read_lock(path: Path = LOCK) -> list[Jar]:
     return jars
 
 
+def kafka_version() -> str:
+    """Of the broker in the lock."""
+    return next(jar.version for jar in read_lock() if jar.artifact.startswith("kafka_"))
+
+
 def is_good(jar: Jar, repository: Path) -> bool:
     path = jar.path(repository)
     if not path.is_file() or path.stat().st_size != jar.size:

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from infra.doctor import clock, disk, machine, secrecy, servers, sysctl
+from infra import jars
+from infra.doctor import clock, disk, machine, processes, secrecy, servers, sysctl
 from infra.doctor.finding import Finding, Verdict, ok
 from infra.folders import folders
 from infra.settings import Settings
-from infra.state import holder
+from infra.status import running
 
 BYTES_PER_ORDER: Final = 640
 """Of the engine's memory for each order that there is room for (`hft bench memory`)."""
@@ -43,8 +44,16 @@ def findings(settings: Settings, root: Path) -> Iterator[Finding]:
     yield from machine.Machine(root, cpu, settings.max_orders * BYTES_PER_ORDER).findings()
     yield from sysctl.findings(root)
     yield from disk.findings(disk.nearest(where.var), (root / "proc/mounts").read_text())
-    services = servers.Servers(settings.bootstrap, settings.dsn, settings.redis, running=holder(where) is not None)
+    state = running(where)
+    services = servers.Servers(
+        settings.bootstrap,
+        settings.dsn,
+        settings.redis,
+        running=state is not None,
+        kafka_version="" if settings.kafka_bootstrap else jars.kafka_version(),
+    )
     yield from services.findings()
+    yield from processes.findings(settings, where, state)
     clocks = {"Postgres": services.postgres_clock, "Redis": services.redis_clock}
     yield from clock.findings(clock.kernel_status(), clocks)
     default = str(Settings.model_fields["demo_password"].default)

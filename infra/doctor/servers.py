@@ -1,4 +1,4 @@
-"""The servers and our own processes: whether each answers, and which version it is."""
+"""The servers: whether each answers, and which version it is."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ EVICTING: Final = "the latest state of orders and positions would be thrown away
 
 
 class Servers:
-    """`running`: whether `hft up` runs under this VAR, so that embedded servers should be there."""
+    """`running`: whether `hft up` runs under this VAR, so that embedded servers should be there; `kafka_version`: of
+    the embedded broker, empty for another one, since a broker tells its clients none."""
 
-    def __init__(self, bootstrap: str, dsn: str, redis_url: str, *, running: bool) -> None:
+    def __init__(self, bootstrap: str, dsn: str, redis_url: str, *, running: bool, kafka_version: str = "") -> None:
         self._bootstrap = bootstrap
         self._dsn = dsn
         self._redis_url = redis_url
         self._running = running
+        self._kafka_name = f"Kafka {kafka_version}, " if kafka_version else ""
 
     def findings(self) -> Iterator[Finding]:
         yield self._kafka()
@@ -55,7 +57,9 @@ class Servers:
             found = f"{self._bootstrap} refuses us: {cause.args[0].str()}"
             return problem("Kafka", found, "hft cannot read or write it", "docs/security.md says what each means")
         missing = [topic.name for topic in TOPICS if topic.name not in cluster.topics]
-        found = f"{len(cluster.brokers)} brokers at {self._bootstrap}, {len(TOPICS) - len(missing)} of our topics"
+        brokers = f"{len(cluster.brokers)} broker{'s' if len(cluster.brokers) > 1 else ''}"
+        ours = f"{len(TOPICS) - len(missing)} of our {len(TOPICS)} topics"
+        found = f"{self._kafka_name}{brokers} at {self._bootstrap}, {ours}"
         if not missing:
             return ok("Kafka", found)
         return problem("Kafka", found, f"there is no topic {', '.join(missing)}", "hft setup, or hft up")

@@ -8,11 +8,15 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from infra.doctor import clock, disk, secrecy, servers, sysctl
+from infra.doctor import clock, disk, processes, secrecy, servers, sysctl
 from infra.doctor.checks import text
 from infra.doctor.command import doctor
 from infra.doctor.finding import Finding
 from infra.doctor.machine import Machine, numbers
+from infra.folders import folders
+from infra.ports import free_ports
+from infra.settings import Settings
+from infra.state import ServiceState, State
 
 MEMINFO = "MemTotal: 16000000 kB\nMemAvailable: 8000000 kB\nSwapTotal: {swap} kB\n"
 
@@ -215,6 +219,22 @@ def test_servers_that_should_answer_and_do_not() -> None:
     assert [finding.verdict for finding in found.findings()] == ["problem"] * 3
 
 
+def test_processes_that_are_down_are_named_with_their_logs() -> None:
+    up = ServiceState(name="engine", state="ready", restarts=2)
+    assert processes.processes(State(pid=1, services=[up])).found == "all 1 ready; engine started 2 times more"
+    down = ServiceState(name="publisher", state="restarting", detail="publisher was ended by SIGKILL")
+    found = processes.processes(State(pid=1, services=[up, down]))
+    assert (found.verdict, found.found) == ("problem", "publisher is restarting")
+    assert (found.why, found.mend) == ("publisher was ended by SIGKILL", "hft logs publisher")
+
+
+def test_a_gateway_that_does_not_answer(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, gateway_port=free_ports(1)[0])  # type: ignore[call-arg]
+    found = processes.gateway("gateway-2", settings.gateway, settings)
+    assert (found.verdict, found.mend) == ("problem", "hft logs gateway-2")
+    assert [one.verdict for one in processes.findings(settings, folders(tmp_path), None)] == ["ok"]
+
+
 def test_the_command_gives_json_with_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HFT_VAR", str(tmp_path / "var"))
     result = CliRunner().invoke(doctor, ["--json"])
@@ -222,6 +242,7 @@ def test_the_command_gives_json_with_every_check(tmp_path: Path, monkeypatch: py
     assert {"disk sync", "Kafka", "vm.swappiness", "demo login", "clock synchronisation"} <= {f.check for f in found}
     assert result.exit_code == int(any(finding.verdict == "problem" for finding in found))
     assert all(finding.why for finding in found if finding.verdict != "ok")
+    assert all(finding.mend for finding in found if finding.verdict in ("advice", "problem"))
     assert not (tmp_path / "var").exists()
 
 
