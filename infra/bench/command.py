@@ -243,6 +243,23 @@ def capacity(orders: int, rest: int, rate: int, clients: int, idle: float, file:
     show(run(load(), orders, rest, rate, clients, idle, say), file)
 
 
+@bench.command("tuning")
+@click.argument("names", nargs=-1)
+@click.option("--pairs", type=click.IntRange(min=1), default=5, show_default=True, help="Engines, with and without.")
+@click.option("--singles", type=click.IntRange(min=10), default=3_000, show_default=True, help="One at a time, each.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=1.5, show_default=True, help="Of each one's burst.")
+@click.option("--frame", type=click.IntRange(min=2, max=8192), default=4096, show_default=True, help="Commands of one.")
+@with_json
+def tuning(names: tuple[str, ...], pairs: int, singles: int, seconds: float, frame: int, file: Path | None) -> None:
+    """What each of the engine's settings gains: busy-poll, engine-cpu, lock-memory, huge-pages; all, or those NAMED."""
+    from infra.bench.tuning import GAINS, run
+
+    for name in names:
+        if name not in GAINS:
+            raise click.BadParameter(f"{name}: there are {', '.join(GAINS)}")
+    show(run(list(names) or list(GAINS), pairs, singles, seconds, frame, say), file)
+
+
 @bench.command("metrics")
 @click.option("--pairs", type=click.IntRange(min=1), default=15, show_default=True, help="Runs, with and without.")
 @click.option("--singles", type=click.IntRange(min=10), default=3_000, show_default=True, help="One at a time, a run.")

@@ -40,6 +40,7 @@ def main(address: str, ready_file: Path) -> None:
     elif chosen == "1":
         metrics.serve("engine", settings.metrics_host, settings.metrics_port, folders(settings.var).metrics)
     service = SERVICES["engine"]
+    service.place(settings)
     arguments = service.arguments(settings, folders(settings.var))
     import_module(service.module).run(**{**arguments, "address": address}, ready=ready_file.touch)
 

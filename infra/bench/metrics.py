@@ -7,64 +7,29 @@ eager Prometheus; the other notes nothing. They take turns, so that both see the
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from statistics import median
 from typing import Final
 from urllib.request import urlopen
 
 import numpy as np
-import zmq
 
-from engine import frames
-from engine.client import Client
-from engine.words import FrameKind
 from infra.bench.engine_child import METRICS
 from infra.bench.figures import Figure, Result
-from infra.bench.order_frames import OrderFrames, open_accounts
 from infra.bench.sandbox import Sandbox, sandbox
-from infra.bench.zeromq import keep_in_flight, round_trips
+from infra.bench.side import Side
 from infra.metrics import addresses
 
 SCRAPE_S: Final = 1.0
-WARM_UP: Final = 200
-
-
-class Side:
-    """One of the two engines."""
-
-    def __init__(self, place: Sandbox, metrics: str, frame: int) -> None:
-        place.start(place.engine(**{METRICS: metrics}))
-        self.client: Client = place.client()
-        open_accounts(self.client)
-        self._frame = frame
-        self._burst = OrderFrames(self.client, frame)
-        self._pairs = OrderFrames(self.client, 2)
-        context = place.stack.enter_context(zmq.Context())
-        self._socket = place.stack.enter_context(context.socket(zmq.DEALER))
-        self._socket.connect(place.address)
-        self._socket.send_multipart([bytes(8), b'{"type":"login","token":"%s"}' % place.token.encode()])
-        self._socket.recv_multipart()
-        self.singles(WARM_UP)
-        self.client.submit_records(self._burst.next())
-
-    def singles(self, count: int) -> float:
-        """Microseconds of a command sent alone, the median."""
-        pairs = (self._pairs.next().copy() for _ in range((count + 1) // 2))
-        payloads = [frames.encode(FrameKind.COMMANDS, pair[k : k + 1]) for pair in pairs for k in (0, 1)]
-        return float(np.median(round_trips(self._socket, payloads))) / 1000
-
-    def burst(self, seconds: float) -> float:
-        """Commands a second."""
-        started = time.perf_counter()
-        answered, _ = keep_in_flight(self.client, self._burst, lambda: True, started + seconds)
-        return answered / (time.perf_counter() - started)
 
 
 def run(pairs: int, singles: int, seconds: float, frame: int, say: Callable[[str], None]) -> Result:
     """`pairs` times for each: `singles` commands one at a time, then `seconds` of frames of `frame` commands."""
     with sandbox(kafka=False) as told, sandbox(kafka=False) as untold:
-        sides = {"with": Side(told, "1", frame), "without": Side(untold, "0", frame)}
+        sides = {
+            "with": Side(told, frame, **{METRICS: "1"}),
+            "without": Side(untold, frame, **{METRICS: "0"}),
+        }
         stopped = threading.Event()
         scraper = threading.Thread(target=_scrape, args=(told, stopped), daemon=True)
         scraper.start()
@@ -73,7 +38,7 @@ def run(pairs: int, singles: int, seconds: float, frame: int, say: Callable[[str
         for pair in range(pairs):
             say(f"pair {pair + 1} of {pairs}")
             for name in ("with", "without") if pair % 2 else ("without", "with"):
-                alone[name].append(sides[name].singles(singles))
+                alone[name].append(float(np.median(sides[name].singles(singles))))
                 rates[name].append(sides[name].burst(seconds))
         stopped.set()
         scraper.join()

@@ -195,6 +195,16 @@ def test_backtests_are_measured_beside_other_programs(tmp_path: Path) -> None:
 
 
 @pytest.mark.bench
+def test_what_settings_gain_is_measured(tmp_path: Path) -> None:
+    sizes = ("--pairs", "1", "--singles", "20", "--seconds", "0.1", "--frame", "64")
+    found = measured(tmp_path, "tuning", "engine-cpu", "huge-pages", *sizes)
+    for setting in ("HFT_ENGINE_CPU", "HFT_HUGE_PAGES"):
+        assert found[f"{setting}: burst, with"] > 0
+        assert found[f"{setting}: after a pause of 1 ms, p50, without"] > 0
+    assert run("tuning", "warp-drive").exit_code == 2
+
+
+@pytest.mark.bench
 def test_the_streams_are_measured(tmp_path: Path) -> None:
     found = measured(tmp_path, "streams", "--fills", "2000", "--rounds", "1", "--orders", "200", "--rate", "100")
     assert found["each fill made one position record"] is True
