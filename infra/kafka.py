@@ -99,6 +99,8 @@ def configuration(folder: Path, port: int, quorum: Sequence[int] = ()) -> dict[s
         "log.message.timestamp.after.max.ms": str(FOREVER),
         "log.message.timestamp.before.max.ms": str(FOREVER),
         "log.retention.ms": "-1",
+        # How long a partition may be above its part of the disk quota; Kafka's own default is five minutes.
+        "log.retention.check.interval.ms": "30000",
         "offsets.retention.minutes": "525600",
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
     }
