@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core import Core
+from engine.jit import as_bytes, entry
+from engine.layout import COMMAND
 from engine.messages import SequencedCommand
 from engine.texts import (
     COMMANDS,
@@ -44,9 +46,31 @@ LARGEST_WORDS: Final = {
     )
 }
 NOT_FROM_KAFKA: Final = -1
+_OFFSETS: Final = {name: place[1] for name, place in (COMMAND.fields or {}).items()}
+WORDS: Final = np.array([(_OFFSETS[name], largest) for name, largest in LARGEST_WORDS.items()], np.int64)
+"""(word: offset, largest)"""
+NEW, TRAIL_PERCENT = int(CommandType.NEW), int(Flag.TRAIL_PERCENT)
 
 Column = Callable[[NDArray[Any]], Iterable[Any]]
 """Writes the values of a column as JSON has them."""
+
+
+@entry
+def _unsaid(commands: Any, words: Any, accounts: int, instruments: int, found: Any) -> None:
+    octets = as_bytes(commands)
+    for row in range(len(commands)):
+        flags = int(commands["flags"][row])
+        strange = (
+            (flags & ~FLAGS) != 0
+            or (commands["type"][row] != NEW and (flags & LIST_FLAGS) != 0)
+            or ((flags & TRAIL_PERCENT) != 0 and commands["trail"][row] == 0)
+            or commands["account"][row] > accounts
+            or commands["instrument"][row] > instruments
+        )
+        for word in range(len(words)):
+            if octets[row, words[word, 0]] > words[word, 1]:
+                strange = True
+        found[row] = strange
 
 
 def _as_they_are(column: NDArray[Any]) -> list[Any]:
@@ -65,13 +89,9 @@ class CommandReporter:
 
     def unsaid(self, commands: NDArray[Any]) -> NDArray[np.bool_]:
         """Which commands hold a number that stands for nothing, so that their fields do not tell it."""
-        flags, new = commands["flags"], commands["type"] == int(CommandType.NEW)
-        found: NDArray[np.bool_] = (flags & ~np.uint8(FLAGS) != 0) | (~new & (flags & LIST_FLAGS != 0))
-        found |= (flags & int(Flag.TRAIL_PERCENT) != 0) & (commands["trail"] == 0)
-        found |= commands["account"] > len(self._core.accounts)
-        found |= commands["instrument"] > len(self._core.instruments)
-        for name, largest in LARGEST_WORDS.items():
-            found |= commands[name] > largest
+        found = np.empty(len(commands), np.bool_)
+        accounts, instruments = len(self._core.accounts), len(self._core.instruments)
+        _unsaid(np.ascontiguousarray(commands), WORDS, accounts, instruments, found)
         return found
 
     def records(self, commands: NDArray[Any]) -> list[SequencedCommand]:

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.columns import Columns
 from engine.command_records import LIST_MASK, CommandReporter
 from engine.core import Core
 from engine.json_writer import (
@@ -62,7 +63,7 @@ from engine.texts import (
     TEXTS,
     TIMES,
 )
-from engine.units import LARGEST, steps
+from engine.units import steps
 from engine.words import LIST_SHIFT, CommandType, ExecType, Flag, Liquidity
 
 LARGEST_FACTOR: Final = 1000
@@ -229,7 +230,8 @@ SEQUENCED: Final = (
 
 SIZES: Final = ("quantity", "display_quantity", "limit_price", "stop_price", "trail_amount")
 EVENT_SIZES: Final = (*SIZES, "filled", "leaves", "last_quantity", "last_price")
-COMMAND_SIZES: Final = SIZES
+REPORTED: Final = Columns(REPORT, EVENT_COLUMNS, EVENT_SIZES, signed="fee")
+ASKED: Final = Columns(COMMAND, COMMAND_COLUMNS, SIZES)
 
 
 class RecordBytes:
@@ -264,6 +266,8 @@ class RecordBytes:
                 row["tick_factor"] = steps(scale.tick, Decimal(1).scaleb(-scale.tick_places))
                 row["lot_factor"] = steps(scale.lot, Decimal(1).scaleb(-scale.lot_places))
                 self._exact[number] = max(row["tick_factor"], row["lot_factor"]) <= LARGEST_FACTOR
+        self._listed = self._exact.copy()
+        self._listed[0] = False
         symbols = [instruments[n].definition.symbol if n in instruments else "" for n in range(len(instruments) + 1)]
         self._accounts = max(accounts, default=0)
         pieces = fragments(
@@ -275,25 +279,11 @@ class RecordBytes:
         self._trade = _plan(TAPE, EVENT_COLUMNS, pieces, REPORT)
         self._command = _plan(SEQUENCED, COMMAND_COLUMNS, pieces, COMMAND, self._command_tail)
 
-    def _is_plain(self, numbers: NDArray[np.int64], columns: tuple[str, ...], sized: tuple[str, ...]) -> NDArray[Any]:
-        """Of the rows whose `numbers` these are, `sized` the columns of ticks and lots."""
-        instruments = numbers[columns.index("instrument")]
-        if "fee" in columns:
-            fees = numbers[columns.index("fee")]
-            plain = np.asarray((np.delete(numbers, columns.index("fee"), axis=0) >= 0).all(axis=0) & (fees > -(2**63)))
-        else:
-            plain = np.asarray((numbers >= 0).all(axis=0))
-        plain &= instruments < len(self._exact)
-        plain &= numbers[columns.index("account")] <= self._accounts
-        plain &= np.asarray((numbers[[columns.index(name) for name in sized]] <= LARGEST).all(axis=0))
-        plain[plain] &= self._exact[instruments[plain]]
-        return plain
-
-    def _write(
-        self, plan: Plan, numbers: NDArray[np.int64], rows: NDArray[Any], columns: tuple[str, ...]
-    ) -> list[bytes]:
+    def _write(self, plan: Plan, columns: Columns, numbers: NDArray[np.int64], rows: NDArray[Any]) -> list[bytes]:
+        if not len(rows):
+            return []
         raw = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), rows.dtype.itemsize)
-        instruments = np.ascontiguousarray(numbers[columns.index("instrument")])
+        instruments = numbers[columns.place["instrument"]]
         return objects(plan, np.ascontiguousarray(numbers), raw, self._scales, instruments, self._pieces, self._prefix)
 
     # --------------------------------------------------------------------------------------------------- commands
@@ -302,9 +292,12 @@ class RecordBytes:
         """A record of `commands` for each COMMAND row."""
         self._refresh()
         numbers = _command_numbers(commands)
-        plain = self._is_plain(numbers, COMMAND_COLUMNS, COMMAND_SIZES)
-        plain &= ~self._command_reporter.unsaid(commands)
-        fast = self._write(self._command, numbers[:, plain], commands[plain], COMMAND_COLUMNS)
+        plain, count = ASKED.plain(numbers, self._exact, self._accounts)
+        unsaid = self._command_reporter.unsaid(commands)
+        if count == len(commands) and not unsaid.any():
+            return self._write(self._command, ASKED, numbers, commands)
+        plain &= ~unsaid
+        fast = self._write(self._command, ASKED, numbers[:, plain], commands[plain])
         return merge(plain, fast, map(encode, self._command_reporter.records(commands[~plain])))
 
     # ---------------------------------------------------------------------------------------------------- reports
@@ -318,16 +311,22 @@ class RecordBytes:
         """The records of `order-events`, `fills` and `trades` that come of REPORT rows."""
         self._refresh()
         numbers = _event_numbers(reports, self._action_seqs(reports["instrument"]))
-        kinds = reports["exec_type"]
-        plain = self._is_plain(numbers, EVENT_COLUMNS, EVENT_SIZES) & (reports["instrument"] > 0)
+        kinds = numbers[REPORTED.place["exec_type"]]
         traded = kinds == TRADE
-        long_way = reports[~plain]
-        events = self._reporter.order_events(long_way)
+        taken = traded & (numbers[REPORTED.place["liquidity"]] == TAKER)
+        plain, count = REPORTED.plain(numbers, self._listed, self._accounts)
+        all_plain = count == len(reports)
+        long_way = reports[:0] if all_plain else reports[~plain]
+        events = [] if all_plain else self._reporter.order_events(long_way)
         matches = long_way["match"].tolist()
 
         def records(wanted: NDArray[Any], plan: Plan, slow: Callable[[OrderEvent, int], Any]) -> list[bytes]:
-            fast = wanted & plain
-            made = self._write(plan, numbers[:, fast], reports[fast], EVENT_COLUMNS)
+            fast = wanted if all_plain else wanted & plain
+            if fast.all():
+                return self._write(plan, REPORTED, numbers, reports)
+            made = self._write(plan, REPORTED, numbers[:, fast], reports[fast])
+            if all_plain:
+                return made
             asked = wanted[~plain].tolist()
             others = (
                 encode(slow(event, match)) for event, match, ask in zip(events, matches, asked, strict=True) if ask
@@ -337,7 +336,7 @@ class RecordBytes:
         return ReportBytes(
             records(kinds != PRINT, self._event, lambda event, _: event),
             records(traded, self._fill, self._reporter.fill),
-            records((kinds == PRINT) | (traded & (reports["liquidity"] == TAKER)), self._trade, self._reporter.trade),
+            records((kinds == PRINT) | taken, self._trade, self._reporter.trade),
         )
 
 
@@ -367,44 +366,36 @@ def _plan(
     return plan(HEAD, fields, tail, columns, pieces, dict(record.fields))
 
 
-def _trails(rows: NDArray[Any], derived: dict[str, NDArray[Any]]) -> None:
-    percents = (rows["flags"] & int(Flag.TRAIL_PERCENT)) != 0
-    derived["trail_amount"] = np.where(percents, 0, rows["trail"])
-    derived["trail_percent"] = np.where(percents, rows["trail"], 0)
-    derived["post_only"] = (rows["flags"] & int(Flag.POST_ONLY)) != 0
-    derived["reduce_only"] = (rows["flags"] & int(Flag.REDUCE_ONLY)) != 0
-    derived["strategy"] = rows["strategy"] != b""
-
-
-def _columns(names: tuple[str, ...], rows: NDArray[Any], derived: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
-    """(column, row). What does not fit in 63 bits becomes negative, and is not plain."""
-    numbers = np.empty((len(names), len(rows)), np.int64)
-    for place, name in enumerate(names):
-        numbers[place] = derived[name] if name in derived else rows[name]
-    return numbers
+def _trails(columns: Columns, rows: NDArray[Any], numbers: NDArray[np.int64]) -> None:
+    flags, trail, place = rows["flags"], rows["trail"], columns.place
+    percents = (flags & int(Flag.TRAIL_PERCENT)) != 0
+    numbers[place["trail_amount"]] = np.where(percents, 0, trail)
+    numbers[place["trail_percent"]] = np.where(percents, trail, 0)
+    numbers[place["post_only"]] = (flags & int(Flag.POST_ONLY)) != 0
+    numbers[place["reduce_only"]] = (flags & int(Flag.REDUCE_ONLY)) != 0
+    numbers[place["strategy"]] = rows["strategy"] != b""
 
 
 def _event_numbers(reports: NDArray[Any], action_seqs: NDArray[np.int64]) -> NDArray[np.int64]:
-    derived: dict[str, NDArray[Any]] = {
-        "transact_ns": np.where(reports["transact_ns"] != 0, reports["transact_ns"], reports["ts_ns"]),
-        "renamed": RENAMED[reports["exec_type"]],
-        "hidden": reports["exec_type"] == PRINT,
-        "action_seq": action_seqs,
-    }
-    _trails(reports, derived)
-    return _columns(EVENT_COLUMNS, reports, derived)
+    numbers, place = REPORTED.read(reports), REPORTED.place
+    kinds, transact_ns = numbers[place["exec_type"]], numbers[place["transact_ns"]]
+    np.copyto(transact_ns, numbers[place["ts_ns"]], where=transact_ns == 0)
+    numbers[place["renamed"]] = RENAMED[kinds]
+    numbers[place["hidden"]] = kinds == PRINT
+    numbers[place["action_seq"]] = action_seqs
+    _trails(REPORTED, reports, numbers)
+    return numbers
 
 
 def _command_numbers(commands: NDArray[Any]) -> NDArray[np.int64]:
-    from_kafka = commands["source_partition"] >= 0
+    numbers, place = ASKED.read(commands), ASKED.place
+    from_kafka = numbers[place["source_partition"]] >= 0
+    for name in ("source_partition", "source_offset"):
+        numbers[place[name]] *= from_kafka
     listed = commands["flags"] >> LIST_SHIFT & LIST_MASK
-    derived: dict[str, NDArray[Any]] = {
-        "list_type": np.where(commands["type"] == NEW, listed, 0),
-        "disconnected": (commands["flags"] & int(Flag.DISCONNECTED)) != 0,
-        "client_order_id": commands["client_order_id"] != b"",
-        "from_kafka": from_kafka,
-        "source_partition": np.where(from_kafka, commands["source_partition"], 0),
-        "source_offset": np.where(from_kafka, commands["source_offset"], 0),
-    }
-    _trails(commands, derived)
-    return _columns(COMMAND_COLUMNS, commands, derived)
+    numbers[place["list_type"]] = np.where(numbers[place["type"]] == NEW, listed, 0)
+    numbers[place["disconnected"]] = (commands["flags"] & int(Flag.DISCONNECTED)) != 0
+    numbers[place["client_order_id"]] = commands["client_order_id"] != b""
+    numbers[place["from_kafka"]] = from_kafka
+    _trails(ASKED, commands, numbers)
+    return numbers
