@@ -321,7 +321,7 @@ class ExchangeBacktest:
                 self._news(place, book, ts_ns)
 
     def _mark(self, number: int, bid: float, ask: float, ts_ns: int) -> None:
-        if not bid or not ask:
+        if not bid or not ask or bid >= ask:
             return
         marks = self._marks.setdefault(number, [])
         unit = self._observer.unit(number)

@@ -340,7 +340,7 @@ class Desk:
                 state.marks[event.symbol] = 2 * unit.ticks(event.price)
         elif isinstance(event, BookUpdate):
             unit = self.instruments.get(event.symbol)
-            if unit is not None and event.bids and event.asks:
+            if unit is not None and event.mid is not None:
                 state.marks[event.symbol] = unit.ticks(event.bids[0][0]) + unit.ticks(event.asks[0][0])
         elif isinstance(event, OrderUpdate):
             self._note_order(event)

@@ -52,8 +52,10 @@ class BookUpdate(Struct, frozen=True, gc=False, tag="book"):
 
     @property
     def mid(self) -> float | None:
-        """Middle of the best prices, None where a side is empty."""
-        return (self.bids[0][0] + self.asks[0][0]) / 2 if self.bids and self.asks else None
+        """Middle of the best prices; None where a side is empty, or they cross, as they may in an auction."""
+        if not self.bids or not self.asks or self.bids[0][0] >= self.asks[0][0]:
+            return None
+        return (self.bids[0][0] + self.asks[0][0]) / 2
 
 
 class TradeUpdate(Struct, frozen=True, gc=False, tag="trade"):

@@ -55,6 +55,8 @@ class Execution(Strategy):
             raise ParameterError("curve: write numbers, as 3,2,1,2,4") from None
 
     def on_book(self, book: BookUpdate) -> None:
+        if book.mid is None and book.bids and book.asks:
+            return  # an auction: somebody's market order stands at an edge of the band
         self.state.bid, self.state.ask = book.bid or 0.0, book.ask or 0.0
 
     def on_timer(self, timer: Timer) -> None:

@@ -27,7 +27,7 @@ class Imbalance(Strategy):
 
     def on_book(self, book: BookUpdate) -> None:
         wanted, desk = self.parameters, self.desk
-        if not book.bids or not book.asks:
+        if book.mid is None:
             return
         lean = imbalance(
             sum(quantity for _, quantity in book.bids[: wanted.levels]),

@@ -100,6 +100,9 @@ def test_the_desk_counts_what_it_holds_and_what_works() -> None:
     assert one.equity == 9599.75 + 404
     one.note(BookUpdate("AAPL", 3, ((101.0, 1),), ((101.01, 1),)))
     assert one.last_price("AAPL") == 101.005
+    crossed = BookUpdate("AAPL", 4, ((2000.0, 5),), ((101.01, 1),), phase="opening_auction")
+    one.note(crossed)
+    assert (crossed.mid, one.last_price("AAPL")) == (None, 101.005), "an auction's market order is no price"
     one.note(fill(name, "buy", 6, 100.0))
     assert one.working() == []
     one.cancel(name)
