@@ -93,6 +93,8 @@ class Prepared(NamedTuple):
     @property
     def needs_refresh(self) -> bool:
         """Whether a name was not known here, that the engine may have learnt since the login."""
+        if len(self.spans) == len(self.answers):
+            return False
         return any(answer is not None and answer.reason in NOT_KNOWN for answer in self.answers)
 
 

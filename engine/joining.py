@@ -29,7 +29,8 @@ class Joining:
         """The replies to these records, which stay next to each other. Raises what `send` raises."""
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[NDArray[Any]] = loop.create_future()
-        level = int(records["durability"].max())
+        levels = records["durability"]
+        level = int(levels[0]) if len(levels) == 1 else int(levels.max())
         group = self._groups.setdefault(level, [])
         group.append((records, answered))
         if len(group) == 1:

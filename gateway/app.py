@@ -7,7 +7,7 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
 
 from gateway.analytics import AccountAnalytics
 from gateway.audit import AuditTrail
@@ -147,7 +148,9 @@ class Gateway:
     def routes(self) -> list[Route | WebSocketRoute]:
         orders, queries, market, risk = self._orders, self._queries, self._market, self._risk
         login, keys, users = self._login, self._keys, self._users
+        # They are tried in this order: what programs ask for most comes first.
         return [
+            route("/api/order", POST=orders.create),
             route("/api/login", POST=login.login),
             route("/api/refresh", POST=login.refresh),
             route("/api/logout", POST=login.logout),
@@ -158,7 +161,6 @@ class Gateway:
             route("/api/accounts", POST=users.create_account),
             route("/api/accounts/{account:path}/deposits", POST=users.deposit),
             route("/api/accounts/{account:path}/fees", PUT=users.fees),
-            route("/api/order", POST=orders.create),
             route("/api/order-lists", POST=orders.create_list),
             route("/api/orders", GET=queries.orders, DELETE=orders.cancel_all),
             route("/api/orders/preview", POST=orders.preview),
@@ -187,13 +189,21 @@ class Gateway:
         ]
 
 
-def route(path: str, **handlers: Callable[[Request], Awaitable[Response]]) -> Route:
+class Methods:
+    """What answers each method of a path. It is an application, where Starlette takes a function too: around a function
+    it would handle errors once more, as it does already around all routes, at 6 µs a request."""
+
+    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+        self._handlers = {**handlers, "HEAD": handlers["GET"]} if "GET" in handlers else handlers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._handlers[scope["method"]](Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
+def route(path: str, **handlers: Handler) -> Route:
     """One route for all methods of a path, so that a refused method is told all that it takes."""
-
-    async def dispatch(request: Request) -> Response:
-        return await handlers[request.method if request.method != "HEAD" else "GET"](request)
-
-    return Route(path, dispatch, methods=list(handlers))
+    return Route(path, Methods(handlers), methods=list(handlers))
 
 
 def create(options: Options) -> Starlette:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import os
 import threading
@@ -20,10 +21,10 @@ from confluent_kafka import KafkaException
 from starlette.types import Scope
 
 from engine import topics
-from engine.messages import AuditLink, as_json
+from engine.messages import AuditLink
 from engine.tokens import Identity
 from gateway.requests import Seen
-from streams.audit_chain import GENESIS, linked
+from streams.audit_chain import GENESIS, Link, linked
 from streams.consumer import log_bounds, read_to_end
 from streams.outbox import Outbox
 
@@ -41,6 +42,12 @@ TAIL: Final = 20_000
 _link: Final = msgspec.json.Decoder(AuditLink)
 
 
+def read(line: bytes) -> Link:
+    """Raises `msgspec.MsgspecError` where it is no link."""
+    link = _link.decode(line)
+    return Link(link.number, link.hash, line)
+
+
 class ChainFile:
     """Links, one on each line; a torn last line, of a process that was killed, is no link."""
 
@@ -49,19 +56,19 @@ class ChainFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         *lines, torn = path.read_bytes().split(b"\n")
-        self.links = [_link.decode(line) for line in lines]
+        self.links = [read(line) for line in lines]
         self._size = path.stat().st_size
         if torn:
             self.begin_again(self.links)
 
-    def append(self, link: AuditLink) -> None:
-        self._size += os.write(self._file, as_json(link) + b"\n")
+    def append(self, link: Link) -> None:
+        self._size += os.write(self._file, link.json + b"\n")
 
-    def begin_again(self, links: list[AuditLink]) -> None:
+    def begin_again(self, links: list[Link]) -> None:
         """Keeps these only."""
         new = self._path.with_suffix(".new")
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(b"".join(as_json(link) + b"\n" for link in links))
+            file.write(b"".join(link.json + b"\n" for link in links))
         new.replace(self._path)
         os.close(self._file)
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
@@ -84,7 +91,7 @@ class AuditTrail:
         self._writer = writer
         self._file = ChainFile(folder / f"audit-{writer}.jsonl")
         self._head = self._file.links[-1] if self._file.links else None
-        self._unsent: deque[AuditLink] = deque(self._file.links)
+        self._unsent: deque[Link] = deque(self._file.links)
         self._early: list[dict[str, Any]] | None = None if self._head or is_new else []
         """What was added before it was known how the chain goes on, of which only the topic could tell."""
         self._lock = threading.Lock()
@@ -125,7 +132,7 @@ class AuditTrail:
             status=status,
             reason=seen.reason,
             seq=seen.seq,
-            content=seen.body.hexdigest(),
+            content=hashlib.sha256(seen.body).hexdigest(),
         )
 
     def command(
@@ -220,7 +227,7 @@ class AuditTrail:
                 for fields in early:
                     self._append(fields)
 
-    def _last_arrived(self) -> AuditLink | None:
+    def _last_arrived(self) -> Link | None:
         bounds = log_bounds(self._bootstrap, [topics.AUDIT.name])
         partition = (topics.AUDIT.name, 0)
         low, high = bounds[partition]
@@ -230,7 +237,7 @@ class AuditTrail:
                 for message in batch:
                     if message.key() == self._writer.encode():
                         with contextlib.suppress(msgspec.MsgspecError):
-                            found = _link.decode(message.value() or b"")
+                            found = read(message.value() or b"")
             if found is not None or start == low:
                 return found
         return None
@@ -240,7 +247,7 @@ class AuditTrail:
         with self._lock:
             links = list(self._unsent)
         for link in links:
-            outbox.send(topics.AUDIT.name, self._writer, as_json(link))
+            outbox.send(topics.AUDIT.name, self._writer, link.json)
         if not links or not self._wait(outbox):
             return
         with self._lock:

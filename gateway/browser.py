@@ -9,13 +9,14 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response
 
+STAMP: Final = b'_ns":'
 NANOSECONDS: Final = re.compile(rb'(_ns":)(-?[0-9]+)')
 """An unescaped quote only stands at the end of a key here: within a text it would be preceded by a backslash."""
 
 
 def quoted(data: bytes) -> bytes:
     """JSON bytes with their nanosecond stamps as strings."""
-    return NANOSECONDS.sub(rb'\1"\2"', data)
+    return NANOSECONDS.sub(rb'\1"\2"', data) if STAMP in data else data
 
 
 def encoded(value: Any) -> bytes:

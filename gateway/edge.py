@@ -1,4 +1,4 @@
-"""Around every HTTP request: how many may be under way, what each answer's head carries, how long it took, and, of
+"""Around every HTTP request: how many may be under way, what is told in each answer's head, how long it took, and, of
 those that change something, who did it."""
 
 from __future__ import annotations
@@ -17,21 +17,6 @@ from gateway.requests import Seen, seen_of
 MOST_UNDER_WAY: Final = 512
 """Requests that may wait for their answers; streams do not count, once they have begun."""
 CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-TLS_ONLY: Final = (b"strict-transport-security", b"max-age=31536000")
-"""Browsers that have seen the page over TLS once never ask for it without."""
-SECURITY: Final = {
-    "content-security-policy": (
-        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        "connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
-}
-HEADS: Final = tuple((name.encode(), value.encode()) for name, value in SECURITY.items())
 
 
 class Edge:
@@ -57,35 +42,24 @@ class Edge:
                 ended = True
                 self.under_way -= 1
 
-        async def receive_body() -> Message:
-            message = await receive()
-            if message["type"] == "http.request":
-                seen.body.update(message.get("body", b""))
-            return message
-
         async def send_on(message: Message) -> None:
             if message["type"] == "http.response.start":
                 end()
                 self._head(scope, seen, message, begun)
             await send(message)
 
-        changing = scope["method"] in CHANGING
         self.under_way += 1
         try:
             if self.under_way > MOST_UNDER_WAY:
                 await overloaded().response()(scope, receive, send_on)
             else:
-                await self.app(scope, receive_body if changing else receive, send_on)
+                await self.app(scope, receive, send_on)
         finally:
             end()
 
     def _head(self, scope: Scope, seen: Seen, message: Message, begun: float) -> None:
         """Completes the answer's head, and keeps what is to be kept of the request."""
         headers = list(message["headers"])
-        present = {name for name, _ in headers}
-        headers.extend(pair for pair in HEADS if pair[0] not in present)
-        if scope["scheme"] == "https":
-            headers.append(TLS_ONLY)
         allowance = seen.allowance
         if allowance is not None:
             headers.append((b"ratelimit-policy", b'"%b";q=%d;w=%d' % allowance.policy))

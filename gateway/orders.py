@@ -27,7 +27,7 @@ from gateway.lookup import Lookup, no_such_order
 from gateway.metrics import Window
 from gateway.problems import Problem, rejected
 from gateway.requests import seen_of
-from gateway.writes import Write, Writes, as_written
+from gateway.writes import Write, Writes
 
 log = logging.getLogger(__name__)
 
@@ -269,12 +269,12 @@ class Orders:
         accepted = reply.outcome == Outcome.ACCEPTED.wire
         if reply.seq == 0 or reply.outcome == DUPLICATE or not (accepted or new):
             return  # nothing of any order has changed
-        texts = {}
+        given = None
         if isinstance(command, NewOrder | Replace) and command.symbol:
             entry = self._exchange.instruments.find(command.symbol)
             if entry is not None:
-                texts = as_written(command, entry)
-        self._writes.remember(Write(reply, account, time.time_ns(), new, texts, source, list_id))
+                given = command, entry
+        self._writes.remember(Write(reply, account, time.time_ns(), new, given, source, list_id))
 
     async def settled(
         self, accounts: frozenset[str] | None, seq: int, symbol: str | None = None, side: str | None = None

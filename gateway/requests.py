@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import Any, Final, NamedTuple
 
@@ -41,7 +40,8 @@ class Seen:
         self.actor = ""
         """Of a request without a token: the user name that it gave."""
         self.allowance: Quota | None = None
-        self.body = hashlib.sha256()
+        self.body = b""
+        """As far as it was read."""
         self.reason: str | None = None
         """Why it was refused."""
         self.seq: int | None = None

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from engine.words import Reason
+from gateway.answer import Answer
 from gateway.bodies import LARGEST_BODY
 from gateway.problems import MEDIA_TYPE, Problem
 
@@ -54,6 +55,12 @@ class HttpProtocol(HttpToolsProtocol):
         )
         self.transport.write("\r\n".join(head).encode() + b"\r\n\r\n" + body)
         self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        before = self.cycle
+        super().on_headers_complete()
+        if self.cycle is not before:  # else it is a WebSocket's
+            self.cycle.transport = Answer(self.transport, self.scope)  # type: ignore[assignment]
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import msgspec
@@ -25,10 +26,17 @@ class Write(NamedTuple):
     """When the reply came, by the gateway's clock: stands for the engine's stamp until the event with it is read."""
     command: NewOrder | None
     """Of a new order, which no reader can know yet."""
-    texts: Mapping[str, str]
-    """Prices and other numbers that the command gave, by field, as the engine writes them."""
+    given: tuple[NewOrder | Replace, InstrumentEntry] | None
+    """The command where it gave prices or other numbers."""
     source: Source
     list_id: str | None = None
+    before: Mapping[str, str] = MappingProxyType({})
+    """`texts` of the write before."""
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Prices and other numbers of the order, by field, as the engine writes them."""
+        return {**self.before, **({} if self.given is None else as_written(*self.given))}
 
 
 def as_written(command: NewOrder | Replace, entry: InstrumentEntry) -> dict[str, str]:
@@ -65,8 +73,7 @@ class Writes:
                 write = earlier
             elif write.command is None:
                 # A change of an order that nobody has read back yet: both replies are needed to tell its state.
-                texts = {**earlier.texts, **write.texts}
-                write = write._replace(command=earlier.command, texts=texts, list_id=earlier.list_id)
+                write = write._replace(command=earlier.command, before=earlier.texts, list_id=earlier.list_id)
         self._writes[order_id] = write
         if len(self._writes) > self._kept:
             self._writes.popitem(last=False)
@@ -107,12 +114,12 @@ def includes(order: Order, reply: Reply) -> bool:
 
 
 def _changed(order: Order, write: Write) -> Order:
-    reply = write.reply
+    reply, texts = write.reply, write.texts
     return msgspec.structs.replace(
         order,
         quantity=reply.quantity or order.quantity,
-        limit_price=write.texts.get("limit_price", order.limit_price),
-        stop_price=write.texts.get("stop_price", order.stop_price),
+        limit_price=texts.get("limit_price", order.limit_price),
+        stop_price=texts.get("stop_price", order.stop_price),
         status=reply.order_status or order.status,
         filled_quantity=reply.filled_quantity or order.filled_quantity,
         leaves_quantity=reply.leaves_quantity or order.leaves_quantity,

@@ -13,6 +13,9 @@ from engine.messages import AuditLink, as_json
 GENESIS: Final = "0" * 64
 """What the first link of a chain has for the one before it."""
 
+END: Final = b'"}'
+"""Of a link's JSON: the last field is its hash, which is text."""
+
 _decoder: Final = msgspec.json.Decoder(AuditLink)
 
 
@@ -21,10 +24,20 @@ def link_hash(link: AuditLink) -> str:
     return hashlib.sha256(as_json(msgspec.structs.replace(link, hash=""))).hexdigest()
 
 
-def linked(**fields: Any) -> AuditLink:
-    """The link of these fields, with its hash."""
-    link = AuditLink(**fields, hash="")
-    return msgspec.structs.replace(link, hash=link_hash(link))
+class Link(NamedTuple):
+    """One that was made here."""
+
+    number: int
+    hash: str
+    json: bytes
+    """Of all of it, an `AuditLink`."""
+
+
+def linked(*, number: int, **fields: Any) -> Link:
+    """The link of these fields, with its hash; its JSON is written once, since requests wait for it."""
+    empty = as_json(AuditLink(number=number, **fields, hash=""))
+    digest = hashlib.sha256(empty).hexdigest()
+    return Link(number, digest, empty[: -len(END)] + digest.encode() + END)
 
 
 class Broken(NamedTuple):

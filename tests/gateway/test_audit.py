@@ -14,9 +14,9 @@ import msgspec
 import pytest
 from websockets.sync.client import connect
 
-from engine.messages import AuditLink
+from engine.messages import AuditLink, as_json
 from engine.topics import AUDIT, COMMANDS
-from gateway.audit import ChainFile
+from gateway.audit import ChainFile, read
 from streams.audit_chain import verify
 from streams.consumer import read_to_end
 from tests.gateway.running import Running, eventually, running
@@ -102,7 +102,7 @@ def test_the_chain_goes_on_after_a_restart_and_without_its_file(system: System, 
 
 def test_what_a_killed_process_left_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "audit" / "audit-one.jsonl"
-    links = chain("one", 3)
+    links = [read(as_json(link)) for link in chain("one", 3)]
     file = ChainFile(path)
     for link in links:
         file.append(link)

@@ -27,7 +27,9 @@ class Live(Hub):
 
 @pytest.fixture
 def hub() -> Hub:
-    return Live("nowhere:1", "redis://nowhere:1", ANY)
+    made = Live("nowhere:1", "redis://nowhere:1", ANY)
+    made.loaded.set()
+    return made
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def writes() -> Writes:
     told = Writes()
     command = NewOrder(account="demo", symbol="AAPL", side="buy", quantity=Decimal(10), client_order_id="c7")
     reply = Reply(outcome="accepted", seq=7, order_id="7", order_status="new", quantity="10", leaves_quantity="10")
-    told.remember(Write(reply, "demo", 5000, command, {}, Source.REST))
+    told.remember(Write(reply, "demo", 5000, command, None, Source.REST))
     return told
 
 

@@ -14,24 +14,24 @@ from streams.audit_chain import GENESIS, linked, verify
 def chain(writer: str, count: int) -> list[AuditLink]:
     links: list[AuditLink] = []
     for number in range(1, count + 1):
-        links.append(
-            linked(
-                writer=writer,
-                number=number,
-                ts_ns=number,
-                actor="ann",
-                session="login-1",
-                address="127.0.0.1",
-                source="rest",
-                action="POST /api/order",
-                target="/api/order",
-                status=201,
-                reason=None,
-                seq=number,
-                content="0" * 64,
-                previous=links[-1].hash if links else GENESIS,
-            )
+        made = linked(
+            writer=writer,
+            number=number,
+            ts_ns=number,
+            actor="ann",
+            session="login-1",
+            address="127.0.0.1",
+            source="rest",
+            action="POST /api/order",
+            target="/api/order",
+            status=201,
+            reason=None,
+            seq=number,
+            content="0" * 64,
+            previous=links[-1].hash if links else GENESIS,
         )
+        links.append(msgspec.json.decode(made.json, type=AuditLink))
+        assert (made.number, made.hash, made.json) == (number, links[-1].hash, as_json(links[-1]))
     return links
 
 
@@ -62,8 +62,8 @@ def test_a_changed_link_with_a_hash_of_its_own_is_noticed() -> None:
     links = chain("one", 4)
     fields = msgspec.structs.asdict(links[1])
     del fields["hash"], fields["v"]
-    links[1] = linked(**{**fields, "actor": "eve"})
-    assert verdict(links) == ["one 2: link 3 does not follow the link 2 that is here"]
+    forged = linked(**{**fields, "actor": "eve"})
+    assert verdict([links[0], forged.json, *links[2:]]) == ["one 2: link 3 does not follow the link 2 that is here"]
 
 
 def test_links_taken_out_turned_around_or_put_in_twice_are_noticed() -> None:
