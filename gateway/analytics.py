@@ -4,6 +4,7 @@ realized, by symbol and by day. Exact: sums and differences of the ledger's own 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -16,6 +17,7 @@ from engine.messages import DecimalText
 from gateway import auth, bodies, browser
 from gateway.auth import Authenticator
 from gateway.database import Database
+from gateway.remembered import Remembered
 from streams.analytics.figures import EquityFigures, performance
 from streams.reports import live
 
@@ -82,6 +84,8 @@ class DayPerformance(Performance, kw_only=True, frozen=True):
 
 class Analytics(msgspec.Struct, kw_only=True, frozen=True):
     account: str
+    as_of_ns: int
+    """When the database was asked: an answer is given again for nine times as long as it took, 30 s at most."""
     max_drawdown: DecimalText | None
     peak_equity: DecimalText | None
     equity: list[EquityPoint]
@@ -145,6 +149,7 @@ class AccountAnalytics:
     def __init__(self, authenticator: Authenticator, database: Database) -> None:
         self._authenticator = authenticator
         self._database = database
+        self._answers: Remembered[bytes] = Remembered()
 
     async def show(self, request: Request) -> Response:
         """GET /api/analytics?account=&start_ns=&end_ns=&points=300"""
@@ -160,12 +165,18 @@ class AccountAnalytics:
             "end_ns": LATEST_NS if end_ns is None else end_ns,
             "points": bodies.whole(values, "points", 300, 2, MOST_POINTS),
         }
+        return browser.reply(await self._answers.get(tuple(chosen.values()), lambda: self._read(chosen)))
+
+    async def _read(self, chosen: dict[str, Any]) -> bytes:
+        """The answer, as JSON. Goes through all that the account has in the range."""
+        account, as_of_ns = chosen["account"], time.time_ns()
         curve = await self._database.rows(CURVE, chosen)
         [(max_drawdown, peak)] = await self._database.rows(EXTREMES, chosen)
         course = await self._database.rows(live.CURVE, {**chosen, "points": live.POINTS})
         rows = [Realized(*row) for row in await self._database.rows(REALIZED, chosen)]
         shown = Analytics(
             account=account,
+            as_of_ns=as_of_ns,
             max_drawdown=max_drawdown,
             peak_equity=peak,
             equity=[EquityPoint(**dict(zip(EquityPoint.__struct_fields__, row, strict=True))) for row in curve],
@@ -179,4 +190,4 @@ class AccountAnalytics:
                 DayPerformance(day=day, **realized(part)) for day, part in grouped(rows, lambda row: row.day).items()
             ],
         )
-        return browser.reply(browser.encoded(shown))
+        return browser.encoded(shown)

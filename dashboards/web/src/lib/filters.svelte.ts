@@ -23,8 +23,10 @@ export const STATUSES: ReadonlyMap<string, string> = new Map([
 export function startNs(since: Since, now: Date): string {
   if (since === "all") return "";
   const from = new Date(now);
-  if (since === "hour") from.setTime(now.getTime() - 3_600_000);
-  else if (since === "week") from.setTime(now.getTime() - 7 * 86_400_000);
+  // From a whole minute on: the server then knows the question again.
+  from.setSeconds(0, 0);
+  if (since === "hour") from.setTime(from.getTime() - 3_600_000);
+  else if (since === "week") from.setTime(from.getTime() - 7 * 86_400_000);
   else from.setHours(0, 0, 0, 0);
   return `${BigInt(from.getTime()) * 1_000_000n}`;
 }
