@@ -28,11 +28,15 @@ class Lookup:
         self._history = history
 
     def in_memory(self, order_id: str) -> Order | None:
-        return self._writes.newest(order_id, self._hub.state.orders.get(order_id))
+        """None also while Kafka is still read from earlier on: what is in memory is older than the stores then."""
+        known = self._hub.state.orders.get(order_id) if self._hub.loaded.is_set() else None
+        return self._writes.newest(order_id, known)
 
     def all_in_memory(self, accounts: frozenset[str] | None) -> list[Order]:
         """Every order in memory of these accounts (None: of all), also those that only a reply has told of so far."""
-        orders = {order.order_id: order for order in self._hub.state.orders_of(accounts)}
+        orders: dict[str, Order] = {}
+        if self._hub.loaded.is_set():
+            orders = {order.order_id: order for order in self._hub.state.orders_of(accounts)}
         for order_id in self._writes.unread(accounts):
             order = self._writes.newest(order_id, orders.get(order_id))
             if order is not None:
