@@ -287,8 +287,10 @@ class Play:
             bids, asks = touches[number]
             other, own = (asks, bids) if sign == 1 else (bids, asks)
             ahead = self._standing(own, int(row["limit_price"]))
-            touch = int(other[0, 0]) if len(other) else 0
-            middle = int(bids[0, 0] + asks[0, 0]) if len(bids) and len(asks) else 0
+            both = len(bids) > 0 and len(asks) > 0
+            crossed = both and bids[0, 0] >= asks[0, 0]  # an auction's market orders stand at the band's edges
+            touch = int(other[0, 0]) if len(other) and not crossed else 0
+            middle = int(bids[0, 0] + asks[0, 0]) if both and not crossed else 0
             made = Traded(number, sign, limit=int(row["limit_price"]), touch=touch, middle_twice=middle, ahead=ahead)
             self.orders[name] = self._working[name] = made
         order = self.orders.get(name)

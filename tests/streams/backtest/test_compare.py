@@ -101,24 +101,28 @@ def test_a_day_under_its_own_conditions_shows_only_what_levels_cannot_tell() -> 
 
 
 def test_a_day_of_paper_trading() -> None:
-    """What a venue elsewhere has filled is compared with the book here, and keeps its time."""
+    """What a venue elsewhere has filled is compared with the book here, where that has prices, and keeps its time."""
     log = Log()
     log.administer(DefineAccount(account="out"))
     log.administer(SetPhase(symbol=INSTRUMENT.symbol, phase="opening_auction"))
     log.send(1, limit("buy", 9, "100.00", "bid"))
     log.send(2, limit("sell", 9, "100.04", "ask"))
     log.send(3, mine("buy", 5, "100.10", "routed"))
-    log.administer(
-        VenueFill(
-            order_id=str(log.core.last_seq),
-            venue="out",
-            execution_id="x:5",
-            quantity=Decimal(5),
-            price=Decimal("100.05"),
-            filled_quantity=Decimal(5),
-        ),
-        at=4 * MS,
-    )
+    routed = log.core.last_seq
+    log.send(4, msgspec.structs.replace(take("sell", 1), time_in_force="day"))
+    log.send(5, mine("buy", 1, "100.10", "beside a market order that waits"))
+    for number, lots, price in ((routed, 5, "100.05"), (log.core.last_seq, 1, "100.09")):
+        log.administer(
+            VenueFill(
+                order_id=str(number),
+                venue="out",
+                execution_id=f"{number}:{lots}",
+                quantity=Decimal(lots),
+                price=Decimal(price),
+                filled_quantity=Decimal(lots),
+            ),
+            at=6 * MS,
+        )
     for latency_ns in (0, 10 * MS):
         found = log.compare(latency_ns=latency_ns)
         assert {cause: money for cause, money in found.by_cause().items() if money} == {"slippage": 50_000}
