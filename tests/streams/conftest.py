@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from tests.streams import servers
@@ -10,3 +13,11 @@ def topics(kafka: str) -> str:
     """Bootstrap servers of a Kafka that has the system's topics, empty."""
     servers.fresh_topics(kafka)
     return kafka
+
+
+@pytest.fixture
+def workers(topics: str, tmp_path: Path) -> Iterator[servers.Workers]:
+    made = servers.Workers(topics, tmp_path)
+    yield made
+    for process in made.processes:
+        process.kill()

@@ -162,3 +162,19 @@ class OurProcess:
 
     def wait_end(self) -> int:
         return self._child.wait(60)
+
+
+class Workers:
+    """Starts the one worker again and again."""
+
+    def __init__(self, bootstrap: str, folder: Path) -> None:
+        self._arguments = (repr(bootstrap), f"path({str(folder / 'data')!r})", "'mid'")
+        self.log = folder / "worker.log"
+        self.processes: list[OurProcess] = []
+
+    def start(self, *, wait: bool = True, before: str = "") -> OurProcess:
+        process = OurProcess("streams.app", self.log, *self._arguments, before=before)
+        self.processes.append(process)
+        if wait:
+            process.wait_ready()
+        return process

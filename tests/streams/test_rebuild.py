@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -16,16 +14,7 @@ from infra.commands import hft
 from streams import audit, rebuild, state, versions
 from streams.outbox import Outbox
 from tests.streams import flow, servers
-from tests.streams.servers import wait_for
-from tests.streams.test_worker import Workers
-
-
-@pytest.fixture
-def workers(topics: str, tmp_path: Path) -> Iterator[Workers]:
-    made = Workers(topics, tmp_path)
-    yield made
-    for process in made.processes:
-        process.kill()
+from tests.streams.servers import Workers, wait_for
 
 
 def damage(bootstrap: str) -> str:

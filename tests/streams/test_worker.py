@@ -6,7 +6,6 @@ import base64
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,33 +19,9 @@ from streams.agents.order_flow import CountedEvent
 from streams.agents.order_flow import counted as of_event
 from streams.consumer import log_bounds, place, read_to_end
 from tests.streams import flow, servers
-from tests.streams.servers import OurProcess, wait_for
+from tests.streams.servers import Workers, wait_for
 
 pytestmark = pytest.mark.integration
-
-
-class Workers:
-    """Starts the one worker again and again."""
-
-    def __init__(self, bootstrap: str, folder: Path) -> None:
-        self._arguments = (repr(bootstrap), f"path({str(folder / 'data')!r})", "'mid'")
-        self.log = folder / "worker.log"
-        self.processes: list[OurProcess] = []
-
-    def start(self, *, wait: bool = True, before: str = "") -> OurProcess:
-        process = OurProcess("streams.app", self.log, *self._arguments, before=before)
-        self.processes.append(process)
-        if wait:
-            process.wait_ready()
-        return process
-
-
-@pytest.fixture
-def workers(topics: str, tmp_path: Path) -> Iterator[Workers]:
-    made = Workers(topics, tmp_path)
-    yield made
-    for process in made.processes:
-        process.kill()
 
 
 def settled(bootstrap: str) -> audit.AuditResult:
