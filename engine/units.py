@@ -78,6 +78,10 @@ def scaled_text(value: int, places: int, least: int = 0) -> str:
     return f"{sign}{whole}.{kept}" if kept else f"{sign}{whole}"
 
 
+_known_text: Final = lru_cache(maxsize=65_536)(scaled_text)
+"""Of prices and quantities, which come again and again, as amounts of money do not."""
+
+
 def money_text(units: int) -> str:
     """Money units as text with 2 to 6 decimals: 1234500000 → "1234.50"."""
     if units % 10_000 == 0:  # whole cents, as most amounts are: a third of the time that `scaled_text` takes
@@ -149,10 +153,10 @@ class Scale:
 
     def price_text(self, ticks: int) -> str:
         """With as many decimals as the tick has: 58533 → "585.33"."""
-        return scaled_text(ticks * self._tick_factor, self.tick_places, self.tick_places)
+        return _known_text(ticks * self._tick_factor, self.tick_places, self.tick_places)
 
     def quantity_text(self, lots: int) -> str:
-        return scaled_text(lots * self._lot_factor, self.lot_places)
+        return _known_text(lots * self._lot_factor, self.lot_places)
 
     def average_price_text(self, tick_lots: int, lots: int) -> str:
         """As `average_text` with the tick, which is looked at once only."""

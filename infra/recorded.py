@@ -111,7 +111,7 @@ def _verify_day(settings: Settings, day: date) -> None:
     from streams import day as days
 
     try:
-        result = days.verify(days.KafkaLog(settings.bootstrap), day)
+        result = days.verify(days.KafkaLog(settings.bootstrap), day, apart=True)
     except KafkaException as error:
         raise _no_kafka(settings.bootstrap, error) from None
     except RuntimeError as error:

@@ -21,6 +21,7 @@ from streams.outbox import Outbox
 
 INTERVAL_S: Final = 1.0
 RATIO_DECIMALS: Final = 9
+UNKNOWN: Final = words.Reason.UNKNOWN_SYMBOL.wire
 
 
 class CountedEvent(Struct, frozen=True):
@@ -30,6 +31,7 @@ class CountedEvent(Struct, frozen=True):
     index: int
     ts_ns: int
     exec_type: str
+    reason: str | None
     symbol: str
     side: str | None
     quantity: DecimalText
@@ -127,8 +129,10 @@ class OrderFlowKeeper(Keeper[SymbolState]):
 
     async def fold(self, shelf: Shelf[SymbolState], value: bytes) -> None:
         event = _events.decode(value)
-        if event.exec_type == order_flow.REJECTED and event.symbol not in self._follower.scales:
-            return  # it was rejected for that
+        if event.exec_type == order_flow.REJECTED and (
+            event.reason == UNKNOWN or event.symbol not in self._follower.scales
+        ):
+            return  # it was rejected for that, or for something that was looked at before
         report = counted(event, await self._follower.known_scale(event.symbol))
         kept = shelf.states.setdefault(event.symbol, SymbolState())
         after = order_flow.take(kept.flow, report)

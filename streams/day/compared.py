@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streams.chain import START, chained
+from streams.chain import START, chained, chained_all
 from streams.consumer import Partition
 from streams.day.log import Entry, Feed
 from streams.day.result import DayResult, shown
@@ -40,6 +40,20 @@ class Chain:
         if self.offset == self._due[0]:
             self._compare()
 
+    def add_all(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        """The next records."""
+        start, count = 0, len(values)
+        while start < count:
+            due = self._due[0]
+            end = min(count, start + due - self.offset) if due > self.offset else count
+            self._hash = chained_all(self._hash, keys[start:end], values[start:end])
+            if self._other is not None:
+                self._other = chained_all(self._other, keys[start:end], values[start:end])
+            self.offset += end - start
+            start = end
+            if self.offset == due:
+                self._compare()
+
     def _compare(self) -> None:
         offset, published = self._due
         right = bytes.fromhex(published)
@@ -74,15 +88,16 @@ class Compared:
         self.missing = 0
         """Records that must be there and are not, at the end."""
 
-    def add(self, key: bytes, value: bytes) -> None:
-        """The next record as it must be."""
-        entry = self._feed.take(self._partition)
-        if entry is None:
-            self.missing += 1
-            return
-        if entry.value != value or entry.key != key:
-            differs(self._result, self.chain.name, entry, key, value)
-        self.chain.add(key, value)
+    def add_all(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        """The next records as they must be."""
+        entries = self._feed.take_some(self._partition, len(values))
+        self.missing += len(values) - len(entries)
+        keys, values = keys[: len(entries)], values[: len(entries)]
+        if [entry.value for entry in entries] != values or [entry.key for entry in entries] != keys:
+            for entry, key, value in zip(entries, keys, values, strict=True):
+                if entry.value != value or entry.key != key:
+                    differs(self._result, self.chain.name, entry, key, value)
+        self.chain.add_all(keys, values)
 
 
 def differs(result: DayResult, name: str, entry: Entry, key: bytes, value: bytes | None) -> None:

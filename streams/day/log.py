@@ -70,6 +70,13 @@ class Feed:
             return None
         return waiting.popleft()
 
+    def take_some(self, partition: Partition, count: int) -> list[Entry]:
+        """The next so many records, fewer where there are no more."""
+        waiting = self._waiting[partition]
+        while len(waiting) < count and not self._complete:
+            self._fetch()
+        return [waiting.popleft() for _ in range(min(count, len(waiting)))]
+
     def entries(self) -> Iterator[tuple[Partition, Entry]]:
         """All that is left, partition by partition."""
         for partition in self._waiting:

@@ -42,6 +42,8 @@ class DayResult:
     differences: list[Difference] = field(default_factory=list)
     """The first of them."""
     seconds: float = 0.0
+    processor_seconds: float = 0.0
+    """Of all processes that took part."""
 
     @property
     def ok(self) -> bool:
@@ -56,10 +58,24 @@ class DayResult:
         """Multiple of real time."""
         return self.real_seconds / self.seconds if self.seconds else 0.0
 
+    @property
+    def commands_per_s(self) -> float:
+        """Of the day, replayed in a second."""
+        return self.commands / self.seconds if self.seconds else 0.0
+
     def differs(self, place: str, text: str) -> None:
         self.differing += 1
         if len(self.differences) < SHOWN:
             self.differences.append(Difference(place, text))
+
+    def absorb(self, other: DayResult) -> None:
+        """Takes what another part of the same replay has found."""
+        self.records += other.records
+        self.record_hashes += other.record_hashes
+        self.unhashed += other.unhashed
+        self.processor_seconds += other.processor_seconds
+        self.differing += other.differing
+        self.differences += other.differences[: SHOWN - len(self.differences)]
 
     def report(self) -> str:
         """For people."""
@@ -71,8 +87,9 @@ class DayResult:
             f"compared   each of these records; {self.engine_hashes:,} hashes of the engine's state, "
             f"{self.record_hashes:,} of topics' partitions",
             f"unhashed   {self.unhashed:,} records behind the last hash of their partition",
-            f"speed      {self.real_seconds:,.1f} s in {self.seconds:.1f} s: {self.speed:.1f} × real time, "
-            f"{self.commands / self.seconds if self.seconds else 0:,.0f} commands/s",
+            f"speed      {self.real_seconds:,.1f} s of the journal's time in {self.seconds:.1f} s: "
+            f"{self.speed:.1f} × real time, {self.commands_per_s:,.0f} commands/s",
+            f"processor  {self.processor_seconds:.1f} s",
             "verified   bit-identical" if self.ok else f"DIFFERS    {self.differing:,}",
         ]
         lines += [f"  {difference}" for difference in self.differences]

@@ -6,13 +6,15 @@ import gc
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from engine import command_rows, messages, topics
+from engine import command_rows, topics
 from engine.command_rows import CommandError
 from engine.core import Core
 from engine.layout import BOOK_LEVELS
@@ -21,27 +23,29 @@ from engine.publication import Output, Publication
 from engine.records import book_record
 from engine.segments import Frame
 from engine.sequencer import apply_frame
-from streams import marks
+from engine.units import Scale
 from streams.consumer import Partition
-from streams.day.accounts import PNL, POSITIONS, Pnl, Positions
-from streams.day.bars import CANDLES, Candles
+from streams.day import agents
+from streams.day.accounts import PNL
+from streams.day.agents import Agents, Block, Top
+from streams.day.aside import Aside
 from streams.day.compared import Chain, Compared, differs
+from streams.day.flows import ORDER_FLOW, Flows
 from streams.day.log import Entry, Feed, Log
 from streams.day.published import (
+    Hashes,
     PublishedBook,
     digest,
     read_books,
     read_hashes,
     read_named_books,
-    read_version,
     stamped,
 )
-from streams.day.reference import Reference
 from streams.day.result import SECOND, DayResult
 
 FRAME_COMMANDS: Final = 2_000
-BOOKS_EVERY: Final = 20_000
-"""Commands between two comparisons of the books of account."""
+MOST_ROWS: Final = 4_000
+"""Reports of the core that are made into records together, and handed on."""
 IN_ORDER: Final = (topics.ORDER_EVENTS, topics.FILLS, topics.TRADES)
 """Topics whose records have one order in each partition."""
 REFERENCE: Final = (topics.INSTRUMENTS, topics.ACCOUNTS, topics.CORPORATE_ACTIONS)
@@ -50,10 +54,8 @@ READ: Final = (
     topics.COMMANDS,
     topics.STATE_HASHES,
     topics.BOOKS,
-    topics.POSITIONS,
-    topics.PNL,
-    topics.CANDLES,
-    topics.TOPIC_VERSIONS,
+    *agents.TOPICS,
+    topics.ORDER_FLOW,
     *IN_ORDER,
     *REFERENCE,
 )
@@ -62,11 +64,6 @@ SETTLE_S: Final = 3.0
 POLL_S: Final = 0.2
 
 _encode: Final = msgspec.json.Encoder().encode
-_fill: Final = msgspec.json.Decoder(messages.Fill)
-_trade: Final = msgspec.json.Decoder(messages.Trade)
-_account: Final = msgspec.json.Decoder(messages.Account)
-_action: Final = msgspec.json.Decoder(messages.CorporateAction)
-_instrument: Final = msgspec.json.Decoder(messages.Instrument)
 
 
 class DayError(RuntimeError):
@@ -83,15 +80,29 @@ def _no_garbage() -> Iterator[None]:
         gc.enable()
 
 
-def verify(log: Log, day: date) -> DayResult:
+def verify(log: Log, day: date, *, apart: bool = False) -> DayResult:
     """Replays the log from its first command to the end of the day (UTC), and compares. What the day began with comes
-    of the days before it, so that these are replayed and compared too. Raises `DayError`, `KafkaException`."""
+    of the days before it, so that these are replayed and compared too. `apart`: the agents' part runs in a process of
+    its own, which the log must be able to go to. Raises `DayError`, `KafkaException`, and what `Aside` does."""
     bounds = _wait_for_outputs(log)
-    started = time.monotonic()
+    started, worked = time.monotonic(), time.process_time()
+    hashes = read_hashes(_feed(log, bounds, topics.STATE_HASHES.name))
+    if not hashes.max_orders:
+        raise DayError("no hash of the engine's state was published: the publisher does so every ten seconds")
+    theirs = {partition: ends for partition, ends in bounds.items() if topics.BY_NAME[partition[0]] in agents.TOPICS}
     with _no_garbage():
-        result = _Day(log, day, bounds).run()
+        if apart:
+            with closing(Aside(log, day.isoformat(), theirs, hashes.records)) as aside:
+                result = _Day(log, day, bounds, hashes, aside).run()
+        else:
+            result = _Day(log, day, bounds, hashes, Agents(log, day.isoformat(), theirs, hashes.records)).run()
     result.seconds = time.monotonic() - started
+    result.processor_seconds += time.process_time() - worked
     return result
+
+
+def _feed(log: Log, bounds: dict[Partition, tuple[int, int]], name: str) -> Feed:
+    return Feed(log, {partition: ends for partition, ends in bounds.items() if partition[0] == name})
 
 
 def _wait_for_outputs(log: Log) -> dict[Partition, tuple[int, int]]:
@@ -112,79 +123,91 @@ def _wait_for_outputs(log: Log) -> dict[Partition, tuple[int, int]]:
     return first | found
 
 
+class _Out(NamedTuple):
+    """Where records of one key go: the keys and values that wait for their partition, and whether agents read it."""
+
+    key: bytes
+    keys: list[bytes]
+    values: list[bytes]
+    partition: int
+    told: bool
+
+
 class _Day:
-    def __init__(self, log: Log, day: date, bounds: dict[Partition, tuple[int, int]]) -> None:
+    """The engine's part: what it must have said, held against what topics hold, and handed to the agents' part."""
+
+    def __init__(
+        self,
+        log: Log,
+        day: date,
+        bounds: dict[Partition, tuple[int, int]],
+        hashes: Hashes,
+        others: Agents | Aside,
+    ) -> None:
         self._log = log
         self.result = DayResult(day.isoformat())
         self._begin_ns = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * SECOND
         self._end_ns = self._begin_ns + int(timedelta(days=1).total_seconds()) * SECOND
         self._bounds = bounds
-        hashes = read_hashes(self._feed(topics.STATE_HASHES.name))
         self._engine_hashes = hashes.engine
-        if not hashes.max_orders:
-            raise DayError("no hash of the engine's state was published: the publisher does so every ten seconds")
-        self._chains = {
-            partition: Chain(partition, hashes.records.get(partition, ()), self.result) for partition in self._bounds
-        }
-        self._books = read_books(self._feed(topics.BOOKS.name))
-        self._named = read_named_books(self._feed(PNL))
+        self._others = others
+        self._books = read_books(_feed(log, bounds, topics.BOOKS.name))
+        self._named = read_named_books(_feed(log, bounds, PNL))
         self._core = Core(max_orders=hashes.max_orders)
         self._core.compile()
         self._publication = Publication(self._core)
         self._publication.compile()
         self._epoch = 0
         self._counts: defaultdict[str, int] = defaultdict(int)
-        for name, _ in self._bounds:
+        for name, _ in bounds:
             self._counts[name] += 1
-        feeds = {topic.name: self._feed(topic.name) for topic in IN_ORDER}
+        feeds = {topic.name: _feed(log, bounds, topic.name) for topic in IN_ORDER}
+
+        def chain(partition: Partition) -> Chain:
+            return Chain(partition, hashes.records.get(partition, ()), self.result)
+
+        self._commands_chain = chain(COMMANDS)
+        self._flow_chains = {partition: chain(partition) for partition in bounds if partition[0] == ORDER_FLOW}
+        self._flows = Flows(_feed(log, bounds, ORDER_FLOW), self._flow_chains, self.result)
         self._compared = {
-            partition: Compared(feeds[partition[0]], partition, self._chains[partition], self.result)
-            for partition in self._bounds
+            partition: Compared(feeds[partition[0]], partition, chain(partition), self.result)
+            for partition in bounds
             if partition[0] in feeds
         }
         self._given: dict[str, list[tuple[bytes, bytes]]] = {topic.name: [] for topic in REFERENCE}
         """Keys and values of these topics, in order."""
-        self._reference = Reference()
-        version = read_version(self._feed(topics.TOPIC_VERSIONS.name))
-        self._positions = Positions(
-            self._feed(POSITIONS), self._chains_of(POSITIONS), self._reference, version, self.result
-        )
-        self._candles = Candles(self._feed(CANDLES), self._chains_of(CANDLES), self._reference, self.result)
-        self._pnl = Pnl(self._feed(PNL), self._chains_of(PNL), self._reference, self._positions, version, self.result)
-
-    def _feed(self, name: str) -> Feed:
-        return Feed(
-            self._log, {partition: bounds for partition, bounds in self._bounds.items() if partition[0] == name}
-        )
-
-    def _chains_of(self, name: str) -> dict[Partition, Chain]:
-        return {partition: chain for partition, chain in self._chains.items() if partition[0] == name}
+        self._pending: list[NDArray[Any]] = []
+        """Reports that no record was made of yet."""
+        self._rows = 0
+        self._waiting: dict[Partition, tuple[list[bytes], list[bytes]]] = {
+            partition: ([], []) for partition in (COMMANDS, *self._compared)
+        }
+        """Keys and values that were made and not compared yet."""
+        self._outs: dict[tuple[str, str], _Out] = {}
+        self._told: list[tuple[str, int, bytes]] = []
+        self._tops: list[Top] = []
 
     # ------------------------------------------------------------------------------------------------- replaying
 
     def run(self) -> DayResult:
         result = self.result
-        ends = self._engine_hashes.keys() | self._books.keys() | self._named.keys()
-        due = BOOKS_EVERY
+        ends = self._engine_hashes.keys() | self._books.keys() | self._named.keys() | self._flows.named.keys()
         try:
             for frame in command_rows.frames(self._core, self._commands(), FRAME_COMMANDS, ends):
                 self._apply(frame)
-                if self._core.last_seq >= due:
-                    due += BOOKS_EVERY
-                    self._positions.compare()
-                    self._pnl.compare(self._core.last_seq)
         except CommandError as error:
             result.differs(f"{COMMANDS[0]}/{COMMANDS[1]}, command {error.seq or self._core.last_seq + 1}", f"{error}")
         if not result.commands:
             raise DayError(f"there is no command of {result.day} in the log")
+        self._publish()
         self._finish()
         return result
 
     def _commands(self) -> Iterator[bytes]:
         """The commands' records up to the end of the day."""
-        result, chain = self.result, self._chains[COMMANDS]
+        result, (keys, values) = self.result, self._waiting[COMMANDS]
         expected = 1
-        for stamp, entry in stamped(self._feed(COMMANDS[0])):
+        for stamp, entry in stamped(_feed(self._log, self._bounds, COMMANDS[0])):
             if stamp.ts_ns >= self._end_ns:
                 return
             if stamp.seq != expected:
@@ -194,49 +217,89 @@ class _Day:
                 result.commands += 1
             result.first_ns = result.first_ns or stamp.ts_ns
             result.last_ns = stamp.ts_ns
-            chain.add(entry.key, entry.value)
+            keys.append(entry.key)
+            values.append(entry.value)
             yield entry.value
 
     def _apply(self, frame: Frame) -> None:
         if frame.epoch != self._epoch:
+            self._publish()
             self._epoch = frame.epoch
             self._publication = Publication(self._core, epoch=frame.epoch)
+        if frame.entry is not None:
+            self._publish()  # records of what was before are made of the reference data as it was
         reports = apply_frame(self._core, frame).reports
         if frame.entry is not None:
-            self._compare(self._publication.administrative(frame.first_seq, frame.entry))
-        self._compare(self._publication.reports(reports))
+            outputs = list(self._publication.administrative(frame.first_seq, frame.entry))
+            self._take(iter(outputs))
+            for refused in outputs:
+                if refused.topic is topics.ORDER_EVENTS:
+                    self._flows.refuse(refused.value, self._scales())
+        if len(reports):
+            self._pending.append(reports.copy())  # the core writes the next ones over them
+            self._rows += len(reports)
         seq = frame.last_seq
         published = self._engine_hashes.pop(seq, None)
         if published is not None:
             self._compare_state(seq, published)
-        if seq in self._books or seq in self._named:
+        if seq in self._books or seq in self._named or seq in self._flows.named:
             self._compare_books(seq, frame.ts_ns)
+        if frame.entry is not None or self._rows >= MOST_ROWS:
+            self._publish()
 
-    def _compare(self, outputs: Iterator[Output]) -> None:
-        """What the engine must have said, against what topics hold."""
-        reference, compared, counts = self._reference, self._compared, self._counts
-        records = self.result.records
+    def _publish(self) -> None:
+        """Makes the records of what is pending, compares all that was made, and hands it on."""
+        if self._pending:
+            reports = np.concatenate(self._pending)
+            self._take(self._publication.reports(reports))
+            self._count_flow(reports)
+            self._pending.clear()
+            self._rows = 0
+        for partition, (keys, values) in self._waiting.items():
+            if not values:
+                continue
+            if partition == COMMANDS:
+                self._commands_chain.add_all(keys, values)
+            else:
+                self._compared[partition].add_all(keys, values)
+                self.result.records[partition[0]] += len(values)
+            keys.clear()
+            values.clear()
+        if self._told or self._tops:
+            self._others.take(Block(self._core.last_seq, self._told, self._tops))
+            self._told, self._tops = [], []
+
+    def _take(self, outputs: Iterator[Output]) -> None:
+        """What the engine must have said."""
+        outs, told, given = self._outs, self._told, self._given
         for topic, key, value, _, _ in outputs:
             name = topic.name
-            if topic in IN_ORDER:
-                compared[name, partition_of(key, counts[name])].add(key.encode(), value)
-                records[name] += 1
-                if topic is topics.FILLS:
-                    self._positions.count(_fill.decode(value))
-                elif topic is topics.TRADES:
-                    trade = _trade.decode(value)
-                    last = marks.LastTrade(trade.price, trade.seq, trade.index, trade.ts_ns)
-                    reference.trades[key, trade.seq].append(last)
-                    self._candles.count(trade, partition_of(key, counts[name]))
-            elif topic in REFERENCE:
-                self._given[name].append((key.encode(), value))
-                records[name] += 1
-                if topic is topics.ACCOUNTS:
-                    reference.accounts[key].append(_account.decode(value))
-                elif topic is topics.INSTRUMENTS:
-                    reference.define(_instrument.decode(value))
-                else:
-                    self._positions.act(_action.decode(value))
+            if name in given:
+                given[name].append((key.encode(), value))
+                told.append((name, 0, value))
+                self.result.records[name] += 1
+            elif topic in IN_ORDER:
+                out = outs.get((name, key)) or self._out(name, key)
+                out.keys.append(out.key)
+                out.values.append(value)
+                if out.told:
+                    told.append((name, out.partition, value))
+
+    def _out(self, name: str, key: str) -> _Out:
+        partition = partition_of(key, self._counts[name])
+        told = name != topics.ORDER_EVENTS.name
+        out = self._outs[name, key] = _Out(key.encode(), *self._waiting[name, partition], partition, told)
+        return out
+
+    def _count_flow(self, reports: NDArray[Any]) -> None:
+        numbers = reports["instrument"]
+        for number in np.unique(numbers).tolist():
+            if 1 <= number <= len(self._core.instruments):
+                symbol = self._core.instruments.by_number(number).definition.symbol
+                self._flows.count(symbol, reports[numbers == number])
+
+    def _scales(self) -> dict[str, Scale]:
+        return {listed.definition.symbol: listed.scale for listed in self._core.instruments}
 
     def _compare_state(self, seq: int, published: str) -> None:
         self.result.engine_hashes += 1
@@ -247,14 +310,17 @@ class _Day:
 
     def _compare_books(self, seq: int, ts_ns: int) -> None:
         published = self._books.pop(seq, ())
-        for symbol in {book.symbol for book in published} | self._named.pop(seq, set()):
+        by_flows = self._flows.named.pop(seq, set())
+        for symbol in {book.symbol for book in published} | self._named.pop(seq, set()) | by_flows:
             listed = self._core.instruments.find(symbol)
             if listed is None:
                 self.result.differs(f"books of command {seq}", f"there is no instrument {symbol}")
                 continue
             book = book_record(self._core, listed.number, BOOK_LEVELS, seq, ts_ns)
             bid, ask = (side[0][0] if side else None for side in (book.bids, book.asks))
-            self._reference.books[symbol, seq] = marks.TopOfBook(bid, ask, seq, ts_ns)
+            self._tops.append(Top(symbol, seq, bid, ask, ts_ns))
+            if symbol in by_flows:
+                self._flows.book(book)
             self._compare_book(_encode(book), [one for one in published if one.symbol == symbol])
 
     def _compare_book(self, value: bytes, published: Sequence[PublishedBook]) -> None:
@@ -275,9 +341,6 @@ class _Day:
 
     def _finish(self) -> None:
         result, last_seq = self.result, self._core.last_seq
-        self._positions.finish(last_seq)
-        self._pnl.compare(last_seq)
-        self._candles.finish(last_seq)
         for partition, compared in self._compared.items():
             if compared.missing:
                 text = f"{compared.missing} last records are not there"
@@ -287,13 +350,19 @@ class _Day:
         for seq in sorted(seq for seq in self._books if seq <= last_seq):
             result.differs(f"books of command {seq}", "there is no such command")
         self._compare_reference()
-        hashed = {topic.name for topic in topics.HASHED}
-        result.unhashed = sum(chain.unhashed for (name, _), chain in self._chains.items() if name in hashed)
+        self._flows.finish(last_seq, self._scales())
+        chains = (
+            self._commands_chain,
+            *self._flow_chains.values(),
+            *(compared.chain for compared in self._compared.values()),
+        )
+        result.unhashed = sum(chain.unhashed for chain in chains)
+        result.absorb(self._others.finish(last_seq))
 
     def _compare_reference(self) -> None:
         """What compaction has left of reference data, and all corporate actions; later ones are passed over."""
         for topic in REFERENCE:
             given = self._given[topic.name]
-            for (name, number), entry in self._feed(topic.name).entries():
+            for (name, number), entry in _feed(self._log, self._bounds, topic.name).entries():
                 if entry.offset < len(given) and (entry.key, entry.value) != given[entry.offset]:
                     differs(self.result, f"{name}/{number}", entry, *given[entry.offset])

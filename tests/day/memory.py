@@ -37,7 +37,8 @@ from engine.publication import Output, Publication
 from engine.records import book_record
 from engine.refusal import Refusal
 from engine.units import Scale
-from streams import candles, corporate_actions, holdings, marks, records
+from streams import candles, corporate_actions, holdings, marks, order_flow, records
+from streams.agents.order_flow import UNKNOWN, CountedEvent, counted, published
 from streams.consumer import Partition
 from streams.day import Entry
 from streams.day.verify import READ
@@ -81,12 +82,21 @@ class MemoryLog:
 class Day:
     """Writes a day. `hash_every`, `book_every`: commands between what is published by a clock."""
 
-    def __init__(self, begin_ns: int, *, accounts: int = 6, hash_every: int = 500, book_every: int = 40) -> None:
+    def __init__(
+        self,
+        begin_ns: int,
+        *,
+        accounts: int = 6,
+        hash_every: int = 500,
+        book_every: int = 40,
+        step_ns: int = STEP_NS,
+    ) -> None:
         self.log = MemoryLog()
         self.core = Core(max_orders=MAX_ORDERS)
         self._publication = Publication(self.core)
         self._seq = 0
         self._ts_ns = begin_ns
+        self._step_ns = step_ns
         self._hash_every, self._book_every = hash_every, book_every
         self._scales: dict[str, Scale] = {}
         self._holdings: holdings.Holdings = {}
@@ -98,6 +108,8 @@ class Day:
         self._pnl: dict[str, Pnl] = {}
         self._books: dict[str, marks.TopOfBook] = {}
         self._trades: dict[str, marks.LastTrade] = {}
+        self._flows: dict[str, order_flow.Flow] = {}
+        self._flows_published: dict[str, tuple[int, int]] = {}
         self._charts: defaultdict[int, dict[str, candles.Chart]] = defaultdict(dict)
         self._settled: dict[int, int] = {}
         self._shown: dict[tuple[str, int], candles.Bar] = {}
@@ -131,7 +143,7 @@ class Day:
 
     def administer(self, command: AdministrativeCommand) -> None:
         self._seq += 1
-        self._ts_ns += STEP_NS
+        self._ts_ns += self._step_ns
         entry = AdministrativeEntry(ts_ns=self._ts_ns, source="system", actor="test", command=command)
         applied = self.core.administer(self._seq, self._ts_ns, command)
         self._publish(
@@ -159,7 +171,7 @@ class Day:
             return
         rows["seq"] = np.arange(self._seq + 1, self._seq + 1 + len(rows))
         self._seq += len(rows)
-        self._ts_ns += STEP_NS
+        self._ts_ns += self._step_ns
         rows["ts_ns"] = self._ts_ns
         reports = self.core.apply(rows).reports
         self._publish(itertools.chain(self._publication.commands(rows), self._publication.reports(reports)))
@@ -179,6 +191,8 @@ class Day:
                     record.price, record.seq, record.index, record.ts_ns, record.action_seq
                 )
                 self._chart(record)
+            elif topic is topics.ORDER_EVENTS:
+                self._count(msgspec.json.decode(value, type=CountedEvent))
             elif topic is topics.CORPORATE_ACTIONS:
                 scale = self._scales[key]
                 for folded in holdings.act(self._holdings, key, corporate_actions.read(record, scale), scale):
@@ -188,6 +202,11 @@ class Day:
                 folded = holdings.fold(self._holdings, record, self._scales[record.symbol], account.cost_method)
                 assert folded is not None
                 self._put(folded)
+
+    def _count(self, event: CountedEvent) -> None:
+        if event.reason != UNKNOWN:
+            flow = self._flows.get(event.symbol, order_flow.EMPTY)
+            self._flows[event.symbol] = order_flow.take(flow, counted(event, self._scales[event.symbol]))
 
     def _put(self, folded: holdings.Folded) -> None:
         record = folded.record
@@ -224,7 +243,9 @@ class Day:
                 book = book_record(self.core, number, BOOK_LEVELS, self._seq, self._ts_ns)
                 self.log.append(topics.BOOKS, book.symbol, encode(book))
                 bid, ask = (side[0][0] if side else None for side in (book.bids, book.asks))
-                self._books[book.symbol] = marks.TopOfBook(bid, ask, book.seq, book.ts_ns, book.action_seq)
+                sizes = (side[0][1] if side else "0" for side in (book.bids, book.asks))
+                self._books[book.symbol] = marks.TopOfBook(bid, ask, book.seq, book.ts_ns, book.action_seq, *sizes)
+            self._publish_flows()
             for name in self.accounts:
                 self._publish_pnl(self._reference[name])
         if last or self._seq % self._hash_every == 0:
@@ -240,6 +261,13 @@ class Day:
             self.log.append(topics.STATE_HASHES, record.topic, encode(record))
             for found in self.log.hashes.due(self.log.counts):
                 self.log.append(topics.STATE_HASHES, found.topic, encode(found))
+
+    def _publish_flows(self) -> None:
+        for symbol, flow in self._flows.items():
+            if (flow.last_seq, flow.last_index) > self._flows_published.get(symbol, (0, -1)):
+                self._flows_published[symbol] = (flow.last_seq, flow.last_index)
+                record = published(symbol, flow, self._books.get(symbol), self._scales[symbol])
+                self.log.append(topics.ORDER_FLOW, symbol, encode(record))
 
     def _publish_pnl(self, account: Account) -> None:
         held = self._positions[account.account]

@@ -6,6 +6,7 @@ from copy import deepcopy
 from datetime import UTC, date, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from engine import topics
@@ -21,7 +22,7 @@ NOON_NS = int(datetime(2026, 11, 27, 12, tzinfo=UTC).timestamp()) * 1_000_000_00
 
 @pytest.fixture(scope="module")
 def log() -> MemoryLog:
-    made = Day(NOON_NS)
+    made = Day(NOON_NS, step_ns=60_000_000)  # so that the statistics' minute moves on
     made.trade(1_500)
     return made.log
 
@@ -68,9 +69,11 @@ def test_positions_that_were_made_anew_are_compared_from_where_they_begin(log: M
         ("instruments", "tick_size", "0.03"),
         ("accounts", "deposits", "12.34"),
         ("candles", "volume", "12.34"),
+        ("order-flow", "vwap", "12.34"),
+        ("order-flow", "orders", 777_777),
     ],
 )
-def test_a_changed_record_is_named_with_both_values(log: MemoryLog, topic: str, field: str, value: str) -> None:
+def test_a_changed_record_is_named_with_both_values(log: MemoryLog, topic: str, field: str, value: Any) -> None:
     name, number, offset = find(log, topic, lambda record: True)
     result = days.verify(Tampered(log, {(name, number, offset): with_field(field, lambda _: value)}), DAY)
     # The hash of the candles is that of what is there: it differs too.
@@ -78,8 +81,9 @@ def test_a_changed_record_is_named_with_both_values(log: MemoryLog, topic: str, 
     difference = result.differences[-1]
     assert difference.place == f"{name}/{number} at {offset}"
     published, recomputed = difference.text.removeprefix("published ").split(" recomputed ")
-    assert f'"{field}":"{value}"' in published
-    assert f'"{field}":"{value}"' not in recomputed
+    told = f'"{field}":{msgspec.json.encode(value).decode()}'
+    assert told in published
+    assert told not in recomputed
 
 
 @pytest.mark.parametrize(
