@@ -154,28 +154,34 @@ _KINDS: Final[Mapping[str, tuple[str, Any]]] = {
 }
 
 
+_READ: Final = """
+local cursors, kept = {}, {}
+for n, key in ipairs(KEYS) do cursors[n] = redis.call('HGETALL', key) end
+for n, prefix in ipairs(ARGV) do
+    local keys = redis.call('KEYS', prefix .. '*')
+    local rows = {}
+    for k, key in ipairs(keys) do rows[k] = {key, redis.call('GET', key)} end
+    kept[n] = rows
+end
+return {cursors, kept}"""
+"""One step of Redis: a key that came after the keys were listed, and before the cursor was read, would be missing."""
+
+
 def read_redis(url: str) -> Store:
     """All of one moment. Raises `redis.RedisError`."""
     client = redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=30)
     kept: Kept = {kind: {} for kind, _ in _KINDS.values()}
     try:
-        keys = {prefix: list(client.scan_iter(f"{prefix}*", count=1000)) for prefix in _KINDS}
-        with client.pipeline(transaction=True) as pipeline:
-            for topic in COMPARED:
-                pipeline.hgetall(cursor_key(topic.name))
-            for prefix in _KINDS:
-                if keys[prefix]:
-                    pipeline.mget(keys[prefix])
-            found = pipeline.execute()
+        places = [cursor_key(topic.name) for topic in COMPARED]
+        found: Any = client.eval(_READ, len(places), *places, *_KINDS)
         cursor: Cursor = {}
-        for topic in COMPARED:
-            for partition, offset in found.pop(0).items():
+        for topic, row in zip(COMPARED, found[0], strict=True):
+            for partition, offset in zip(row[::2], row[1::2], strict=True):
                 cursor[topic.name, int(partition)] = int(offset)
-        for prefix, (kind, record) in _KINDS.items():
-            for key, value in zip(keys[prefix], found.pop(0) if keys[prefix] else (), strict=True):
-                if value is not None:
-                    name = key.decode().removeprefix(prefix).replace("|", " ")
-                    kept[kind][name] = values(kind, msgspec.json.decode(value, type=record))
+        for (prefix, (kind, record)), rows in zip(_KINDS.items(), found[1], strict=True):
+            for key, value in rows:
+                name = key.decode().removeprefix(prefix).replace("|", " ")
+                kept[kind][name] = values(kind, msgspec.json.decode(value, type=record))
     finally:
         client.close()
     return Store("Redis", cursor, kept, drops_closed=True)

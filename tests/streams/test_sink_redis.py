@@ -16,6 +16,7 @@ from engine import topics as wire
 from streams import orders
 from streams.sinks import redis as sink_module
 from streams.sinks.redis import TOPICS, RedisSink
+from streams.stores import read_redis
 from tests.streams import flow, servers
 from tests.streams.servers import OurProcess, wait_for
 from tests.streams.test_audit import keep_books
@@ -196,3 +197,34 @@ def test_redis_of_another_log_is_rebuilt(kafka: str, topics: str, url: str) -> N
     with running(topics, url):
         wait_for(lambda: is_caught_up(topics, url), "the sink")
     check(url, day)
+
+
+def test_what_an_audit_reads_is_of_one_moment(url: str) -> None:
+    """While orders come in, of all that the cursor says to have been read each is there."""
+    (event,) = [record for topic, _, record in flow.order_events(1) if topic == "order-events"][:1]
+    order = orders.fold(None, event)
+    assert order is not None
+    stop = threading.Event()
+
+    def write() -> None:
+        with redis.Redis.from_url(url) as client:
+            for number in range(20_000):
+                if stop.is_set():
+                    return
+                with client.pipeline(transaction=True) as pipeline:
+                    value = msgspec.structs.replace(order, order_id=str(number))
+                    pipeline.set(f"order:{number}", msgspec.json.encode(value))
+                    pipeline.hset("cursor:order-events", "0", number + 1)
+                    pipeline.execute()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        seen = 0
+        while seen < 300:
+            store = read_redis(url)
+            seen = store.cursor.get(("order-events", 0), 0)
+            assert len(store.kept["order"]) == seen
+    finally:
+        stop.set()
+        writer.join(30)
