@@ -11,6 +11,7 @@ from infra.doctor.finding import Finding, advice, ok, problem, unknown
 
 FILES_MIN: Final = 65_536
 """Kafka's segments and the gateway's clients are open files."""
+CAP_IPC_LOCK: Final = 14
 GOOD_CLOCKS: Final = ("tsc", "kvm-clock", "arch_sys_counter", "hyperv_clocksource_tsc_page")
 """Read without a system call."""
 
@@ -217,6 +218,8 @@ class Machine:
 
     def _locked_memory(self) -> Finding:
         name = "locked memory"
+        if self._capable(CAP_IPC_LOCK):
+            return ok(name, "no limit for this user, who has CAP_IPC_LOCK")
         soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
         if soft == resource.RLIM_INFINITY or soft >= self._memory:
             return ok(name, "unlimited" if soft == resource.RLIM_INFINITY else f"{soft / 1e6:,.0f} MB")
@@ -226,6 +229,12 @@ class Machine:
             "the engine cannot keep its memory from being paged out (HFT_LOCK_MEMORY)",
             "ulimit -l unlimited, or LimitMEMLOCK=infinity in the systemd unit",
         )
+
+    def _capable(self, capability: int) -> bool:
+        """Whether this process has it, as capabilities(7) numbers them."""
+        lines = (self._read("proc/self/status") or "").splitlines()
+        masks = [int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")]
+        return any(mask >> capability & 1 for mask in masks)
 
 
 def numbers(text: str) -> set[int]:

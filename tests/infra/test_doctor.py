@@ -93,6 +93,13 @@ def test_memory_for_the_orders_there_is_room_for(machine: FakeMachine) -> None:
     assert machine.finding("memory", memory=10**10).verdict == "problem"
 
 
+def test_locked_memory_has_no_limit_for_who_may_lock_all(machine: FakeMachine) -> None:
+    machine.put("proc/self/status", "Name:\tx\nCapEff:\t0000000000004000")
+    assert "CAP_IPC_LOCK" in machine.finding("locked memory", memory=10**15).found
+    machine.put("proc/self/status", "Name:\tx\nCapEff:\t0000000000000400")
+    assert "CAP_IPC_LOCK" not in machine.finding("locked memory", memory=10**15).found
+
+
 def test_swap_counts_only_where_the_kernel_likes_to_use_it(machine: FakeMachine) -> None:
     assert machine.finding("swap").verdict == "ok"
     machine.put("proc/meminfo", MEMINFO.format(swap=1_000_000))
