@@ -69,6 +69,7 @@ def order_flow() -> Dashboard:
 def latency() -> Dashboard:
     legs = {
         "ingress_to_matched": "Engine: arrived to matched",
+        "ingress_to_sequenced": "Arrived to sequenced",
         "sequenced_to_journaled": "Journal",
         "journaled_to_matched": "Checks and matching",
         "sequenced_to_published": "Sequenced to acknowledged by Kafka",

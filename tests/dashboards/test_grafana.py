@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+import msgspec
 import psycopg
 import pytest
 from ruamel.yaml import YAML
@@ -26,7 +31,7 @@ from engine.client import Client
 from engine.messages import NewOrder
 from infra.ports import free_ports
 from infra.process import Program
-from streams.consumer import log_bounds
+from streams.consumer import log_bounds, read_to_end
 from tests.integration.waiting import wait_for
 from tests.system import System, running, running_system
 
@@ -223,37 +228,128 @@ def test_every_query_of_every_panel_returns_values(market: System, prometheus: s
     assert empty == []
 
 
+Figures = dict[tuple[str, ...], float]
+
+
+def told(url: str, expression: str, *labels: str) -> Figures:
+    """What Prometheus says now, by the labels' values."""
+    answer = httpx.get(f"{url}/api/v1/query", params={"query": expression}, timeout=20).json()
+    assert answer["status"] == "success", answer
+    return {
+        tuple(series["metric"][label] for label in labels): float(series["value"][1])
+        for series in answer["data"]["result"]
+    }
+
+
+def records(bootstrap: str, topic: topics.Topic) -> list[Any]:
+    decoder = msgspec.json.Decoder(topic.record)
+    starts = dict.fromkeys(log_bounds(bootstrap, [topic.name]))
+    return [decoder.decode(message.value() or b"") for batch in read_to_end(bootstrap, starts) for message in batch]
+
+
+@contextmanager
+def held(system: System, name: str) -> Iterator[None]:
+    """A process that does nothing while the block runs."""
+    pid = system.service(name).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def latest(found: list[Any], *keys: str) -> dict[tuple[str, ...], Any]:
+    """The last record of each key, by the command that it follows from."""
+    ordered = sorted(found, key=lambda record: record.last_seq if hasattr(record, "last_seq") else record.seq)
+    return {tuple(getattr(record, key) for key in keys): record for record in ordered}
+
+
+def of_topics(bootstrap: str) -> dict[tuple[str, str, tuple[str, ...]], Figures]:
+    """(what is asked, aggregation, labels) → what the topics come to: counts and sums of all records, and the last of
+    each key. Decimal up to the end."""
+    fills, trades = records(bootstrap, topics.FILLS), records(bootstrap, topics.TRADES)
+    events = records(bootstrap, topics.ORDER_EVENTS)
+    accepted = [event for event in events if event.exec_type == "new"]
+    found: dict[tuple[str, str, tuple[str, ...]], Figures] = {}
+
+    def count(name: str, labels: tuple[str, ...], of: Iterable[tuple[str, ...]]) -> None:
+        found[name, "sum", labels] = {key: float(number) for key, number in Counter(of).items()}
+
+    count("hft_fills_total", ("symbol", "liquidity"), ((fill.symbol, fill.liquidity) for fill in fills))
+    count("hft_order_reports_total", ("exec_type",), ((event.exec_type,) for event in events))
+    count('hft_orders_total{outcome="accepted"}', ("order_type",), ((event.order_type,) for event in accepted))
+    for name, size in (
+        ("hft_traded_quantity_total", lambda trade: Decimal(trade.quantity)),
+        ("hft_traded_notional_total", lambda trade: Decimal(trade.quantity) * Decimal(trade.price)),
+    ):
+        sums: dict[tuple[str, ...], Decimal] = {}
+        for trade in trades:
+            sums[trade.symbol,] = sums.get((trade.symbol,), Decimal(0)) + size(trade)
+        found[name, "sum", ("symbol",)] = {key: float(value) for key, value in sums.items()}
+    for field in ("quantity", "realized_pnl"):
+        positions = latest(records(bootstrap, topics.POSITIONS), "account", "symbol")
+        found[f"hft_position_{field}", "max", ("account", "symbol")] = {
+            key: float(getattr(record, field)) for key, record in positions.items()
+        }
+    for field in ("equity", "realized_pnl", "unrealized_pnl", "fees", "drawdown", "gross_exposure", "net_exposure"):
+        accounts = {(record.account,): record for record in records(bootstrap, topics.PNL)}
+        found[f"hft_account_{field}", "max", ("account",)] = {
+            key: float(getattr(record, field)) for key, record in accounts.items()
+        }
+    books = latest(records(bootstrap, topics.BOOKS), "symbol")
+    both = {key: (Decimal(book.bids[0][0]), Decimal(book.asks[0][0])) for key, book in books.items()}
+    found["hft_book_mid_price", "max", ("symbol",)] = {key: float((bid + ask) / 2) for key, (bid, ask) in both.items()}
+    found["hft_book_spread", "max", ("symbol",)] = {key: float(ask - bid) for key, (bid, ask) in both.items()}
+    sides = {(*key, side): levels for key, book in books.items() for side, levels in
+             (("buy", book.bids), ("sell", book.asks))}  # fmt: skip
+    found["hft_book_depth_quantity", "max", ("symbol", "side")] = {
+        key: float(sum(Decimal(quantity) for _, quantity, _ in levels)) for key, levels in sides.items()
+    }
+    found["hft_book_best_quantity", "max", ("symbol", "side")] = {
+        key: float(levels[0][1]) for key, levels in sides.items()
+    }
+    return found
+
+
 @needs_prometheus
 @pytest.mark.prometheus
 def test_the_figures_are_those_of_the_topics(market: System, prometheus: str) -> None:
-    def ends(topic: str) -> int:
-        return sum(end for _, end in log_bounds(market.settings.bootstrap, [topic]).values())
+    """While the market holds still: whatever a panel shows of orders, trades, books, positions and P&L is computed
+    again from the topics alone."""
+    bootstrap = market.settings.bootstrap
 
-    for topic, expression in (
-        (topics.FILLS, "sum(hft_fills_total)"),
-        (topics.ORDER_EVENTS, "sum(hft_order_reports_total)"),
-    ):
-        low = ends(topic.name)
-        # The counters are a quarter of a second behind, and the scrape up to a second.
-        value = wait_for(
-            f"{expression} of what {topic.name} held",
-            lambda e=expression, n=low: next(  # type: ignore[misc]
-                (found for found in ask(prometheus, e) if found >= n), 0.0
-            ),
-        )
-        assert low <= value <= ends(topic.name)
-    with psycopg.connect(market.settings.dsn, autocommit=True) as connection:
-        turnover = "sum(hft_traded_notional_total)"
+    def all_is_read() -> bool:
+        ends = sum(end for _, end in log_bounds(bootstrap, [topics.ORDER_EVENTS.name]).values())
+        waiting = ask(prometheus, "sum(hft_consumer_lag_records) + sum(hft_publisher_queue_records)")
+        return ask(prometheus, "sum(hft_order_reports_total)") == [float(ends)] and waiting == [0.0]
 
-        def traded() -> float:
-            row = connection.execute("SELECT coalesce(sum(price * quantity), 0) FROM trades").fetchone()
-            assert row is not None
-            return float(row[0])
+    with held(market, "market"):
+        wait_for("all to be published and read", all_is_read, 120)
+        differing: list[str] = []
 
-        low_turnover = traded()
-        told = wait_for("the turnover", lambda: next((v for v in ask(prometheus, turnover) if v >= low_turnover), 0.0))
-        assert low_turnover > 0
-        wait_for("Postgres to have it too", lambda: traded() >= told * (1 - 1e-9))
+        def alike() -> bool:
+            """A position or P&L that was on its way may have come since."""
+            nonlocal differing
+            differing = []
+            for (name, aggregation, labels), wanted in of_topics(bootstrap).items():
+                found = told(prometheus, f"{aggregation} by ({', '.join(labels)}) ({name})", *labels)
+                assert wanted, name
+                differing += [
+                    f"{name} {key}: Prometheus {found.get(key)}, the topics {wanted.get(key)}"
+                    for key in sorted(wanted.keys() | found.keys())
+                    if found.get(key, 0.0) != pytest.approx(wanted.get(key, 0.0), rel=1e-9, abs=1e-9)
+                ]
+            return not differing
+
+        try:
+            wait_for("Prometheus to say what the topics do", alike, 60)
+        except AssertionError:
+            pytest.fail("\n".join(differing))
+        with psycopg.connect(market.settings.dsn, autocommit=True) as connection:
+            turnover = "SELECT symbol, sum(price * quantity) FROM trades GROUP BY symbol"
+            stored = {(symbol,): float(value) for symbol, value in connection.execute(turnover).fetchall()}
+        assert stored == pytest.approx(told(prometheus, "sum by (symbol) (hft_traded_notional_total)", "symbol"))
 
 
 @needs_prometheus
