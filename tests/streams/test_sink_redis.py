@@ -221,7 +221,7 @@ def test_what_an_audit_reads_is_of_one_moment(url: str) -> None:
     writer.start()
     try:
         seen = 0
-        while seen < 300:
+        while seen < 100:
             store = read_redis(url)
             seen = store.cursor.get(("order-events", 0), 0)
             assert len(store.kept["order"]) == seen

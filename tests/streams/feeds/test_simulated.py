@@ -99,7 +99,7 @@ def test_seeds_decide_everything() -> None:
 
 
 def test_days_go_by_and_the_price_stays_in_its_band_with_few_orders_resting() -> None:
-    seen = rehearse(4, rate=0.3, hours=72.0)
+    seen = rehearse(4, rate=0.3, hours=48.0)
     bids, asks = (np.array(column) for column in list(zip(*seen.events, strict=True))[1:])
     assert np.nanmin(bids) > 0.85 * GOOG_LIKE.start
     assert np.nanmax(asks) < 1.15 * GOOG_LIKE.start
