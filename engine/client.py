@@ -159,7 +159,11 @@ class Client(_Connection):
         self._reports: deque[Reports] = deque(maxlen=MOST_REPORTS)
 
     def __enter__(self) -> Self:
-        self.connect()
+        try:
+            self.connect()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -363,7 +367,11 @@ class AsyncClient(_Connection):
         self._reports: asyncio.Queue[Reports] = asyncio.Queue(MOST_REPORTS)
 
     async def __aenter__(self) -> Self:
-        await self.connect()
+        try:
+            await self.connect()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(

@@ -49,6 +49,25 @@ def test_an_order_that_was_not_sent_never_arrives(tmp_path: Path) -> None:
             assert [other.status("demo", client_order_id=f"late{k}") for k in range(3)] == [None] * 3
 
 
+def test_a_client_that_finds_nobody_is_closed() -> None:
+    async def enter(client: AsyncClient) -> None:
+        async with client:
+            pass
+
+    client = Client(free_address(), token(), timeout_s=0.01)
+    with pytest.raises(TimeoutError), client:
+        pass
+    assert client._context.closed
+
+    async def find_nobody() -> bool:
+        other = AsyncClient(free_address(), token(), timeout_s=0.01)
+        with pytest.raises(TimeoutError):
+            await enter(other)
+        return other._context.closed
+
+    assert asyncio.run(find_nobody())
+
+
 def test_the_async_client_sends_nothing_late_either(tmp_path: Path) -> None:
     async def submit_to_nobody(address: str, folder: Path) -> bool:
         with open_engine(folder, address=address):
