@@ -4,6 +4,7 @@ For measuring the page where the rate must be known; everything that is true of 
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import threading
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 SYMBOLS = ("AAPL", "MSFT", "NVDA", "BTCUSD")
@@ -20,6 +21,8 @@ TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".s
 TICK_S = 0.01
 TRADES_PER_S = 20
 LEVELS = 20
+WALK = 1000
+"""Books that are made."""
 
 
 def instrument(symbol: str, number: int) -> dict[str, Any]:
@@ -65,12 +68,12 @@ class Market:
 
 
 class Stub(BaseHTTPRequestHandler):
-    """Every stream gets `books_per_s` books of the first symbol."""
+    """Every stream gets `rate["books"]` books a second of the first symbol."""
 
     protocol_version = "HTTP/1.1"
     page: ClassVar[Path]
-    books_per_s: ClassVar[int]
-    sent: ClassVar[dict[str, int]] = {"books": 0}
+    rate: ClassVar[dict[str, int]]
+    sent: ClassVar[dict[str, int]]
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -138,18 +141,20 @@ class Stub(BaseHTTPRequestHandler):
 
     def _run(self, market: Market) -> None:
         """Books and trades at their rates, by a clock: a slow moment is caught up with."""
-        start, books, trades = time.monotonic(), 0, 0
+        made = [self._text(f"book:{market.symbol}", market.book()) for _ in range(WALK)]
+        # There and back again: written anew each time, they would take the processor from the page that is measured.
+        walk = itertools.cycle(made + made[::-1])
+        before, books, trades = time.monotonic(), 0.0, 0.0
         while True:
-            due = time.monotonic() - start
-            piece = []
-            while books < due * self.books_per_s:
-                piece.append(self._text(f"book:{market.symbol}", market.book()))
-                books += 1
-            while trades < due * TRADES_PER_S:
-                piece.append(self._text(f"trades:{market.symbol}", market.trade()))
-                trades += 1
+            now = time.monotonic()
+            books += (now - before) * self.rate["books"]
+            trades += (now - before) * TRADES_PER_S
+            before = now
+            piece = list(itertools.islice(walk, int(books)))
+            piece += [self._text(f"trades:{market.symbol}", market.trade()) for _ in range(int(trades))]
+            self.sent["books"] += int(books)
+            books, trades = books % 1, trades % 1
             self.wfile.write("".join(piece).encode())
-            self.sent["books"] = books
             time.sleep(TICK_S)
 
     def _event(self, event: str, data: Any) -> None:
@@ -170,15 +175,23 @@ class Stub(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
+class Feed(NamedTuple):
+    url: str
+    rate: dict[str, int]
+    """`books`: how many a second; may be changed at any moment."""
+    sent: dict[str, int]
+
+
 @contextmanager
-def serving(page: Path, books_per_s: int) -> Iterator[str]:
-    """The stub's URL; `page` is the folder of the built page."""
-    handler = type("Serving", (Stub,), {"page": page, "books_per_s": books_per_s, "sent": {"books": 0}})
+def serving(page: Path, books_per_s: int) -> Iterator[Feed]:
+    """`page` is the folder of the built page."""
+    rate, sent = {"books": books_per_s}, {"books": 0}
+    handler = type("Serving", (Stub,), {"page": page, "rate": rate, "sent": sent})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield Feed(f"http://127.0.0.1:{server.server_address[1]}", rate, sent)
     finally:
         server.shutdown()
         server.server_close()

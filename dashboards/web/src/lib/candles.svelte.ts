@@ -70,7 +70,14 @@ export class CandlesStore implements TopicStore<Trade> {
   }
 
   apply(trades: readonly Trade[]): void {
-    for (const trade of trades) this.trade(trade);
+    const from = this.bars.at(-1)?.time_s ?? 0;
+    let changed = false;
+    for (const trade of trades) changed = this.trade(trade) || changed;
+    if (!changed) return;
+    this.note = "";
+    // Each bar once, however many trades it has taken: to draw one costs more than to count it.
+    const first = Math.max(0, this.bars.findLastIndex(({ time_s }) => time_s <= from));
+    for (const bar of this.bars.slice(first)) this.view?.update(bar);
   }
 
   private async refresh(): Promise<void> {
@@ -103,17 +110,17 @@ export class CandlesStore implements TopicStore<Trade> {
     this.view?.replace(bars);
   }
 
-  private trade(trade: Trade): void {
+  /** Whether it counts: one of before the newest bar is the server's to tell. */
+  private trade(trade: Trade): boolean {
     const at = trade.transact_ns === "0" ? trade.ts_ns : trade.transact_ns;
     const second = Math.floor(milliseconds(at) / 1000);
     const time_s = second - (second % this.interval);
     const last = this.bars.at(-1);
-    if (last !== undefined && time_s < last.time_s) return;
+    if (last !== undefined && time_s < last.time_s) return false;
     const bar = traded(last?.time_s === time_s ? last : null, time_s, Number(trade.price), Number(trade.quantity));
     if (last?.time_s === time_s) this.bars[this.bars.length - 1] = bar;
     else this.bars.push(bar);
-    this.note = "";
-    this.view?.update(bar);
+    return true;
   }
 }
 

@@ -3,6 +3,7 @@ import type { Api } from "./api";
 import { Frames } from "./frames";
 import type { ServerEvent } from "./sse";
 import { Stream, type StreamState } from "./stream";
+import { BOOKS, Turns } from "./turns";
 
 /** What a store of one topic takes. Records come in the order of the topic. */
 export interface TopicStore<Message> {
@@ -25,6 +26,7 @@ export class Feed {
   private stream: Stream | null = null;
   private stores: ReadonlyMap<string, TopicStore<never>> = new Map();
   private waiting = new Map<string, Waiting>();
+  private readonly turns = new Turns();
   private readonly frames = new Frames(() => this.flush());
 
   constructor(private readonly api: Api) {
@@ -71,7 +73,7 @@ export class Feed {
     } else if (this.stores.has(event)) {
       const waiting = this.waiting.get(event);
       if (waiting === undefined) this.waiting.set(event, { snapshot: null, records: [data] });
-      else if (event.startsWith("book:")) waiting.records[0] = data;
+      else if (event.startsWith(BOOKS)) waiting.records[0] = data;
       else waiting.records.push(data);
     }
     this.frames.request();
@@ -80,11 +82,18 @@ export class Feed {
   private flush(): void {
     const batches = this.waiting;
     this.waiting = new Map();
-    for (const [topic, { snapshot, records }] of batches) {
+    const waits = this.turns.next([...batches.keys()]);
+    for (const [topic, batch] of batches) {
+      if (waits(topic)) {
+        this.waiting.set(topic, batch);
+        continue;
+      }
+      const { snapshot, records } = batch;
       const store = this.stores.get(topic) as TopicStore<unknown> | undefined;
       if (store === undefined) continue;
       if (snapshot !== null) store.snapshot(snapshot);
       if (records.length > 0) store.apply(records.map((text) => JSON.parse(text) as unknown));
     }
+    if (this.waiting.size > 0) this.frames.request();
   }
 }
