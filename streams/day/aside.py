@@ -11,7 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any, Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from engine import kafka
 from streams.consumer import Partition
@@ -26,12 +26,19 @@ _agents: Agents | None = None
 """Of that process."""
 
 
-class Failed(RuntimeError):
-    """What Kafka said there; its own exception does not come across."""
+class Failed(Exception):
+    """What Kafka said there, its code and its text: a `KafkaException` does not come across."""
+
+
+def _result(future: Future[Any]) -> Any:
+    try:
+        return future.result()
+    except Failed as failed:
+        raise KafkaException(KafkaError(*failed.args)) from None
 
 
 class Aside:
-    """`Agents`, elsewhere. Its methods raise `Failed`, what `Agents` raises, and `BrokenProcessPool`."""
+    """`Agents`, elsewhere. Its methods raise what those of `Agents` do, and `BrokenProcessPool`."""
 
     def __init__(
         self,
@@ -48,12 +55,13 @@ class Aside:
     def take(self, block: Block) -> None:
         self._waiting.append(self._pool.submit(_take, block))
         while len(self._waiting) > MOST_WAITING:
-            self._waiting.popleft().result()
+            _result(self._waiting.popleft())
 
     def finish(self, last_seq: int) -> DayResult:
         while self._waiting:
-            self._waiting.popleft().result()
-        return self._pool.submit(_finish, last_seq).result()
+            _result(self._waiting.popleft())
+        result: DayResult = _result(self._pool.submit(_finish, last_seq))
+        return result
 
     def close(self) -> None:
         """Ends the process."""
@@ -74,7 +82,7 @@ def _begin(
     try:
         _agents = Agents(log, day, bounds, hashes)
     except KafkaException as error:
-        raise Failed(error.args[0].str()) from None
+        raise Failed(error.args[0].code(), error.args[0].str()) from None
 
 
 def _take(block: Block) -> None:
@@ -82,7 +90,7 @@ def _take(block: Block) -> None:
     try:
         _agents.take(block)
     except KafkaException as error:
-        raise Failed(error.args[0].str()) from None
+        raise Failed(error.args[0].code(), error.args[0].str()) from None
 
 
 def _finish(last_seq: int) -> DayResult:
@@ -90,6 +98,6 @@ def _finish(last_seq: int) -> DayResult:
     try:
         result = _agents.finish(last_seq)
     except KafkaException as error:
-        raise Failed(error.args[0].str()) from None
+        raise Failed(error.args[0].code(), error.args[0].str()) from None
     result.processor_seconds = time.process_time()
     return result

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from confluent_kafka import KafkaError, KafkaException
 
 from streams.consumer import Partition
 from streams.day import Entry, Log
@@ -31,6 +32,22 @@ class Tampered:
     def _changed(self, partition: Partition, entry: Entry) -> tuple[Partition, Entry]:
         change = self._changes.get((*partition, entry.offset))
         return partition, entry if change is None else entry._replace(value=change(entry.value))
+
+
+class Broken:
+    """The log, of which Kafka does not give one topic."""
+
+    def __init__(self, log: Log, topic: str) -> None:
+        self._log = log
+        self._topic = topic
+
+    def bounds(self, names: Sequence[str]) -> dict[Partition, tuple[int, int]]:
+        return self._log.bounds(names)
+
+    def batches(self, starts: Mapping[Partition, int]) -> Iterator[list[tuple[Partition, Entry]]]:
+        if any(name == self._topic for name, _ in starts):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"no answer for {self._topic}"))
+        return self._log.batches(starts)
 
 
 def with_field(name: str, change: Callable[[Any], Any]) -> Change:

@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from confluent_kafka import KafkaException
 
 from engine import topics
 from engine.messages import TopicVersion, as_json
 from streams import day as days
 from streams.day import Entry
 from tests.day.memory import PARTITIONS, Day, MemoryLog
-from tests.day.tampering import Change, Tampered, find, with_field
+from tests.day.tampering import Broken, Change, Tampered, find, with_field
 
 DAY = date(2026, 11, 27)
 NOON_NS = int(datetime(2026, 11, 27, 12, tzinfo=UTC).timestamp()) * 1_000_000_000
@@ -181,6 +182,11 @@ def test_a_log_whose_beginning_is_gone(log: MemoryLog) -> None:
 
     with pytest.raises(days.DayError, match="begins at offset 7: what was before it has been deleted"):
         days.verify(Later(), DAY)
+
+
+def test_what_kafka_says_to_the_process_of_the_agents_part(log: MemoryLog) -> None:
+    with pytest.raises(KafkaException, match="no answer for positions"):
+        days.verify(Broken(log, "positions"), DAY, apart=True)
 
 
 def changed(log: MemoryLog, place: tuple[str, int, int], change: Change) -> days.DayResult:
