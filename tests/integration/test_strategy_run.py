@@ -94,22 +94,21 @@ def test_a_live_run_played_again_from_its_topics_is_the_same_to_the_last_byte(sy
         client.connect()
         first = start(system, log)
         wait_for("the run to begin", lambda: events(system) >= 0, 120)
-        traffic(client, 60, seed=1)
-        wait_for("some fills", lambda: len(own_fills(system)) >= 3, 60)
+        seeds = count(1)
+
+        def traded(fills: int) -> bool:
+            """On a busy machine the strategy sees few of the moments that it trades in."""
+            traffic(client, 30, seed=next(seeds))
+            return len(own_fills(system)) >= fills
+
+        wait_for("some fills", lambda: traded(3), 120)
         first.send_signal(signal.SIGKILL)
         first.wait(30)
-        traffic(client, 10, seed=2)
+        traffic(client, 10, seed=next(seeds))
         second = start(system, log)
         before = events(system)
         wait_for("the run to go on", lambda: events(system) > before, 120)
-        seeds = count(3)
-
-        def traded() -> bool:
-            """On a busy machine the strategy sees few of the moments that it trades in."""
-            traffic(client, 30, seed=next(seeds))
-            return len(own_fills(system)) > 5
-
-        wait_for("more fills", traded, 120)
+        wait_for("more fills", lambda: traded(6) and events(system) > 100, 120)
         second.send_signal(signal.SIGINT)
         assert second.wait(60) == 0, log.read_text()
 
