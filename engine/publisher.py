@@ -258,10 +258,11 @@ class Publisher:
         if frame.last_seq > self._published.get((COMMANDS.name, 0), NOWHERE)[0]:
             self._produce(self._publication.commands(frame.records))
 
-    def _publish_books(self) -> None:
-        """At most every BOOK_SECONDS, and only when the whole journal has been read: an old book helps nobody."""
+    def _publish_books(self, *, at_once: bool = False) -> None:
+        """At most every BOOK_SECONDS unless `at_once`, and only when the whole journal has been read: an old book helps
+        nobody."""
         now = time.monotonic()
-        if not self._dirty or not self._caught_up or now - self._book_time < BOOK_SECONDS:
+        if not self._dirty or not self._caught_up or (not at_once and now - self._book_time < BOOK_SECONDS):
             return
         self._book_time = now
         for number in sorted(self._dirty):
@@ -368,6 +369,7 @@ class Publisher:
                 log.info("the journal is read up to command %d", self._core.last_seq)
                 ready()
             time.sleep(BUSY_SECONDS if time.monotonic() < busy_until else IDLE_SECONDS)
+        self._publish_books(at_once=True)  # they are all that is known until the next start
         self._publish_state_hash()
         self._producer.flush(2)
         self._note_progress()
