@@ -134,6 +134,7 @@ def kill_launcher(system: System) -> None:
     wait_for(lambda: not system.processes())
 
 
+@pytest.mark.faults
 def test_a_new_start_continues_also_after_kill_9(tmp_path: Path) -> None:
     with running_system(tmp_path / "var") as first:
         order_id = rest_an_order(first)

@@ -46,6 +46,7 @@ def bootstrap(kafka: str) -> Iterator[str]:
     servers.fresh_topics(kafka)
 
 
+@pytest.mark.faults
 @pytest.mark.integration
 def test_every_published_hash_is_that_of_the_log_whatever_was_killed_when(bootstrap: str, tmp_path: Path) -> None:
     producer = Producer({"bootstrap.servers": bootstrap})

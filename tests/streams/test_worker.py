@@ -80,6 +80,7 @@ def check_candles(bootstrap: str) -> None:
     assert sum(map(len, published.values())) > 10
 
 
+@pytest.mark.faults
 def test_every_fill_is_counted_once_through_kills(topics: str, workers: Workers) -> None:
     market = flow.Market(seed=11, accounts=12)
     flow.produce(topics, market.setup())
