@@ -6,8 +6,9 @@ import gc
 import signal
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, Final
 
@@ -28,6 +29,15 @@ _agents: Agents | None = None
 
 class Failed(Exception):
     """What Kafka said there, its code and its text: a `KafkaException` does not come across."""
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What Kafka says inside comes across."""
+    try:
+        yield
+    except KafkaException as error:
+        raise Failed(error.args[0].code(), error.args[0].str()) from None
 
 
 def _result(future: Future[Any]) -> Any:
@@ -79,25 +89,19 @@ def _begin(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asked for the replay ends it
     gc.disable()  # records make no cycles, and millions of them are made
     kafka.choose(lambda: security)
-    try:
+    with _told():
         _agents = Agents(log, day, bounds, hashes)
-    except KafkaException as error:
-        raise Failed(error.args[0].code(), error.args[0].str()) from None
 
 
 def _take(block: Block) -> None:
     assert _agents is not None
-    try:
+    with _told():
         _agents.take(block)
-    except KafkaException as error:
-        raise Failed(error.args[0].code(), error.args[0].str()) from None
 
 
 def _finish(last_seq: int) -> DayResult:
     assert _agents is not None
-    try:
+    with _told():
         result = _agents.finish(last_seq)
-    except KafkaException as error:
-        raise Failed(error.args[0].code(), error.args[0].str()) from None
     result.processor_seconds = time.process_time()
     return result
