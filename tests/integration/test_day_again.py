@@ -54,7 +54,9 @@ def log(system: System) -> days.KafkaLog:
             if start == 400:
                 client.administer(Resume(symbol="AAPL"))
             client.submit(sent[start : start + 50])
-    return days.KafkaLog(system.settings.bootstrap)
+    found = days.KafkaLog(system.settings.bootstrap)
+    verified(found)
+    return found
 
 
 def today() -> date:
@@ -65,7 +67,12 @@ def verified(log: days.Log) -> days.DayResult:
     """Once the last records have their hashes."""
 
     def whole() -> days.DayResult | None:
-        result = days.verify(log, today())
+        try:
+            result = days.verify(log, today())
+        except days.DayError as error:
+            if "no hash of the engine's state" in str(error):
+                return None  # the publisher's first one comes ten seconds after its start
+            raise
         assert result.ok, result.report()
         return result if result.unhashed == 0 and result.engine_hashes else None
 
