@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from streams.backtest.bars import Plan
     from streams.backtest.latency import Latency
     from streams.backtest.result import Result
+    from streams.backtest.seats import Entrant
     from streams.backtest.sweep import Fold, Job, Trial
     from streams.strategies.instrument import Listed
 
@@ -70,11 +71,20 @@ def moment(text: str | None, otherwise: int) -> int:
 
 
 FOREVER_NS = 2**63 - 1
+LONGEST_TAG = 16
+"""Letters of a strategy's name that its orders carry."""
 
 
 @click.command()
 @click.argument("strategy")
 @click.option("--param", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of the strategy; repeat.")
+@click.option(
+    "--with",
+    "others",
+    multiple=True,
+    metavar="STRATEGY[,NAME=VALUE…]",
+    help="Another strategy, on the same account; repeat.",
+)
 @click.option("--bars", multiple=True, metavar="[SYMBOL=]FILE", help="Bars in a .csv or .parquet file; repeat.")
 @click.option("--from-postgres", "postgres", multiple=True, metavar="SYMBOL", help="Bars of the trades in Postgres.")
 @click.option("--from-topics", "kafka", multiple=True, metavar="SYMBOL", help="Bars of the trades in Kafka.")
@@ -120,6 +130,8 @@ def backtest(strategy: str, given: tuple[str, ...], out: Path | None, **options:
     """Run STRATEGY (a shipped name, or FILE.py) on recorded data."""
     with in_one_line():
         if options["levels"] or (options["dbn"] and has_twin(strategy)):
+            if options["others"]:
+                raise click.UsageError("levels are for one strategy: no --with beside it")
             _on_levels(strategy, pairs(given), options, out)
             return
         if options["lobster"] is not None:
@@ -254,35 +266,31 @@ def _on_bars(
     out: Path | None,
 ) -> None:
     from streams.backtest import bars
-    from streams.backtest.seats import Entrant
     from streams.backtest.sweep import Job, grid
     from streams.strategies import catalog
-    from streams.strategies.strategy import parameters
+    from streams.strategies.strategy import with_symbol
 
     if options["sweep"]:
+        if options["others"]:
+            raise click.UsageError("--sweep tries one strategy: no --with beside it")
+        given = with_symbol(catalog.find(strategy), given, list(instruments))
         _sweep(Job(strategy, given, data, instruments, plan), grid(options["sweep"]), options, out)
         return
     if options["walk_forward"]:
         raise click.UsageError("--walk-forward needs --sweep: it chooses among variants")
-    kind = catalog.find(strategy)
-    entrant = Entrant(kind, parameters(kind, given), "strategy")
+    entrants = entrants_of(strategy, given, options["others"], list(instruments))
     with progress("backtest") as tell:
-        result = bars.run(data, instruments, [entrant], plan, progress=tell)
+        result = bars.run(data, instruments, entrants, plan, progress=tell)
     show(result, out)
 
 
 def _on_exchange(strategy: str, given: dict[str, str], options: Mapping[str, Any], out: Path | None) -> None:
     from streams.backtest import exchange
     from streams.backtest.market import LobsterMarket
-    from streams.backtest.seats import Entrant
     from streams.feeds.lobster.reader import LobsterError, read
-    from streams.strategies import catalog
-    from streams.strategies.strategy import parameters
 
     if options["sweep"] or options["bars"] or options["dbn"] or options["postgres"] or options["kafka"]:
         raise click.UsageError("--lobster stands alone: no bars beside it, and no --sweep")
-    kind = catalog.find(strategy)
-    entrant = Entrant(kind, parameters(kind, given), "strategy")
     try:
         day = read(options["lobster"], options["book"])
         if day.symbol is None:
@@ -290,6 +298,7 @@ def _on_exchange(strategy: str, given: dict[str, str], options: Mapping[str, Any
         market = LobsterMarket(day, day.symbol)
     except LobsterError as error:
         raise OperatorError(f"{error}") from None
+    entrants = entrants_of(strategy, given, options["others"], [day.symbol])
     plan = exchange.Plan(
         latency=latency_of(options),
         cash=options["cash"],
@@ -298,7 +307,7 @@ def _on_exchange(strategy: str, given: dict[str, str], options: Mapping[str, Any
         taker_fee_ppm=options["fee_ppm"],
         book_ns=int(options["book_ms"] * 1_000_000),
     )
-    show(exchange.run(market, [entrant], plan), out)
+    show(exchange.run(market, entrants, plan), out)
 
 
 def _on_levels(strategy: str, given: dict[str, str], options: Mapping[str, Any], out: Path | None) -> None:
@@ -345,6 +354,26 @@ def _on_levels(strategy: str, given: dict[str, str], options: Mapping[str, Any],
     }
     result = levels.as_result(outcome, tape, unit, options["cash"], fees, assumed)
     show(replace(result, seconds=seconds), out)
+
+
+def entrants_of(strategy: str, given: dict[str, str], others: Sequence[str], symbols: Sequence[str]) -> list[Entrant]:
+    """The strategy and the others, all on one account; each has its own name as far as that tells them apart."""
+    from streams.backtest.seats import Entrant
+    from streams.strategies import catalog
+    from streams.strategies.strategy import parameters, with_symbol
+
+    wanted = [(strategy, given)]
+    for text in others:
+        name, *rest = text.split(",")
+        wanted.append((name, pairs(tuple(rest))))
+    found: list[Entrant] = []
+    for name, chosen in wanted:
+        kind = catalog.find(name)
+        tag = Path(name.partition(":")[0]).stem[:LONGEST_TAG]
+        if any(one.name == tag for one in found):
+            tag = f"{tag[: LONGEST_TAG - 3]}-{len(found) + 1}"
+        found.append(Entrant(kind, parameters(kind, with_symbol(kind, chosen, symbols)), tag))
+    return found
 
 
 def latency_of(options: Mapping[str, Any]) -> Latency:

@@ -31,8 +31,8 @@ def list_strategies() -> None:
     from streams.strategies import catalog
 
     for name in catalog.SHIPPED:
-        text = catalog.module_text(name).strip().splitlines()[0]
-        click.echo(f"{name:22} {text}")
+        text = " ".join(catalog.module_text(name).partition("\n\n")[0].split())
+        click.echo(f"{name:22} {text.partition(':')[0]}")
 
 
 @strategy.command("show")

@@ -18,6 +18,10 @@ MILLION: Final = 1_000_000
 LARGEST: Final = 2**53
 TIMES: Final = ("ts_ns", "timestamp", "datetime", "date", "time", "bucket")
 """Names of the column that holds the time, in the order in which they are looked for."""
+NAMELESS: Final = ("", "__index_level_0__")
+"""What pandas calls an index without a name in a file; it may hold the time."""
+UNITS: Final = ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3), (2**63, 1))
+"""Numbers below the first are epochs whose unit has so many nanoseconds: s, ms, µs, ns, from 1973 on."""
 
 
 class DataError(ValueError):
@@ -98,7 +102,8 @@ def series(
 
 
 def _times(table: pl.DataFrame, where: str) -> NDArray[np.int64]:
-    found = next((name for name in TIMES if name in table.columns), None)
+    indices = (name for name in NAMELESS if name in table.columns and not table[name].dtype.is_numeric())
+    found = next((name for name in TIMES if name in table.columns), next(indices, None))
     if found is None:
         raise DataError(f"{where}: there is no column for the time (one of {', '.join(TIMES)})")
     column = table[found]
@@ -115,8 +120,11 @@ def _times(table: pl.DataFrame, where: str) -> NDArray[np.int64]:
     if column.dtype.is_temporal():
         column = column.dt.timestamp("ns")
     if not column.dtype.is_integer():
-        raise DataError(f"{where}: {found} must be a time, or nanoseconds since the epoch")
-    return column.cast(pl.Int64).to_numpy().copy()
+        raise DataError(f"{where}: {found} must be a time, or a whole number of s, ms, µs or ns since the epoch")
+    numbers: NDArray[np.int64] = column.cast(pl.Int64).to_numpy().copy()
+    if found != "ts_ns" and not table[found].dtype.is_temporal() and table[found].dtype != pl.String:
+        numbers *= next(unit for below, unit in UNITS if int(np.abs(numbers).max()) < below)
+    return numbers
 
 
 def _numbers(table: pl.DataFrame, column: str, where: str) -> NDArray[Any]:
@@ -133,7 +141,9 @@ def _tick(values: dict[str, NDArray[Any]], where: str) -> Decimal:
         scaled = everything * 10**decimals
         if np.all(np.abs(scaled - np.rint(scaled)) <= 1e-9 * np.maximum(1, np.abs(scaled))):
             return Decimal(1).scaleb(-decimals)
-    raise DataError(f"{where}: prices have more than {MOST_DECIMALS} decimals: name the tick that they are rounded to")
+    raise DataError(
+        f"{where}: prices have more than {MOST_DECIMALS} decimals: name the tick that they are rounded to (--tick 0.01)"
+    )
 
 
 def _ticks(values: NDArray[Any], tick: Decimal, column: str, where: str) -> NDArray[np.int64]:

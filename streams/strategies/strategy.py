@@ -19,6 +19,7 @@ without a seed of its own. Then it sends the same orders for the same events whe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -112,12 +113,21 @@ def parameters(kind: type[Strategy], given: dict[str, Any]) -> Any:
     for name in given:
         if name not in fields:
             raise ParameterError(f"{name}: {kind.__name__} has no such parameter; it has {', '.join(fields) or 'none'}")
+    missing = [name for name, field in fields.items() if field.required and name not in given]
+    if missing:
+        raise ParameterError(f"{', '.join(missing)}: required by {kind.__name__}, and not given")
     try:
         return msgspec.convert(given, kind.Parameters, strict=False)
     except msgspec.ValidationError as error:
         rule, _, place = str(error).partition(" - at `$.")
         name = place.rstrip("`")
         raise ParameterError(f"{name}: {rule[0].lower()}{rule[1:]}" if name else f"{rule}") from None
+
+
+def with_symbol(kind: type[Strategy], given: dict[str, Any], symbols: Sequence[str]) -> dict[str, Any]:
+    """What was given, and the parameter `symbol` where the strategy needs it and the data has only one."""
+    needs = any(field.name == "symbol" and field.required for field in msgspec.structs.fields(kind.Parameters))
+    return {"symbol": symbols[0], **given} if needs and len(symbols) == 1 else given
 
 
 def parameter_texts(kind: type[Strategy]) -> list[tuple[str, str, str]]:

@@ -40,6 +40,14 @@ def test_one_run_and_its_tables(bars: str, tmp_path: Path) -> None:
     assert f"{result.final_equity:,.2f}" in said
 
 
+def test_several_strategies_share_an_account(bars: str) -> None:
+    """The only symbol of the data need not be named; strategies of one name are told apart."""
+    others = ("--with", "breakout,length=3", "--with", "breakout,symbol=TEST,length=4")
+    said = run("backtest", "moving-average-cross", "--bars", bars, "--param", "fast=1", "--param", "slow=4", *others)
+    shares = said.partition("by strategy\n")[2].splitlines()[:3]
+    assert {line.split()[0] for line in shares} == {"moving-average-c", "breakout", "breakout-3"}
+
+
 def test_a_sweep_and_a_walk_forward(bars: str, tmp_path: Path) -> None:
     grid = ("--sweep", "fast=1:2:1", "--sweep", "slow=4,6", "--jobs", "1")
     said = run("backtest", *CROSS, "--bars", bars, *grid, "--out", f"{tmp_path}/out")
@@ -58,6 +66,8 @@ def test_a_sweep_and_a_walk_forward(bars: str, tmp_path: Path) -> None:
         (("backtest", *CROSS, "--bars", "{bars}", "--bars", "{bars}"), "a symbol is there twice"),
         (("backtest", *CROSS, "--bars", "{bars}", "--start", "soon"), "write a date or time"),
         (("backtest", *CROSS, "--levels"), "has no compiled twin"),
+        (("backtest", "pairs", "--bars", "{bars}"), "first, second: required by Pairs"),
+        (("backtest", *CROSS, "--bars", "{bars}", "--with", "breakout,length"), "write name=value"),
         (("strategy", "show", "nothing"), "no such strategy"),
         (("strategy", "run", "imbalance", "--account", "a", "--run", "a-name-that-is-too-long"), "1 to 16 characters"),
         (("compare", "--day", "soon", "--account", "a"), "write a date as"),

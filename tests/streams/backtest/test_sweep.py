@@ -120,6 +120,15 @@ def test_files_are_read_alike(tmp_path: Path) -> None:
     assert both[0][1].scale.tick == Decimal("0.01")
     assert named("X=/a/b.csv") == ("X", Path("/a/b.csv"))
     assert named("/a/goog_daily.csv")[0] == "GOOG"
+    # As pandas writes an index that has no name.
+    days = pl.Series(["2004-08-19", "2004-08-20", "2004-08-23"])
+    table.drop("ts_ns").insert_column(0, days.alias("")).write_csv(tmp_path / "a.csv")
+    first_ns = 1_092_873_600 * 10**9
+    assert read_bars(tmp_path / "a.csv", "TEST")[0].ts_ns[0] == first_ns
+    for unit in (1, 10**3, 10**6, 10**9):  # epochs of s, ms, µs and ns
+        stamps = [(1_092_873_600 + k) * unit for k in range(3)]
+        table.drop("ts_ns").with_columns(time=pl.Series(stamps)).write_parquet(tmp_path / "a.parquet")
+        assert read_bars(tmp_path / "a.parquet", "TEST")[0].ts_ns.tolist() == [first_ns + k * 10**9 for k in range(3)]
     (tmp_path / "a.txt").touch()
     for name, message in (("none.csv", "No such file"), ("a.txt", "must end in")):
         with pytest.raises(DataError, match=message):

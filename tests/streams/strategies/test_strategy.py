@@ -52,7 +52,7 @@ def fill(name: str, side: str, quantity: float, price: float, *, left: float = 0
         ({"symbol": "A", "fats": "3"}, "fats: MovingAverageCross has no such parameter"),
         ({"symbol": "A", "fast": "0"}, "fast: expected `int` >= 1"),
         ({"symbol": "A", "fast": "two"}, "fast: expected `int`, got `str`"),
-        ({}, "object missing required field `symbol`"),
+        ({}, "symbol: required by"),
         ({"symbol": "no spaces"}, "symbol: expected `str` matching regex"),
     ],
 )
