@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import auction, book, clients, corporate_actions, definitions, running, venues
+from engine import auction, book, clients, corporate_actions, definitions, immediate, running, venues
 from engine.codes import REPORT_WORDS
 from engine.drift import drift
 from engine.jit import COMPILED, addresses, as_words
@@ -53,6 +53,7 @@ from engine.words import (
     Phase,
     Reason,
     Side,
+    TimeInForce,
 )
 
 FIRST_REPORTS: Final = 1 << 14
@@ -115,13 +116,58 @@ class Core(ReferenceData):
         replies = np.zeros(len(commands), REPLY)
         if len(commands) == 0:
             return Applied(self._reports[:0], replies)
-        self._apply(commands, replies, administrative=False)
+        self._written[0] = 0
+        if self.instruments.at_venues:
+            self._apply_beside_venues(commands, replies)
+        else:
+            self._apply(commands, replies, administrative=False)
         self.last_seq = int(commands["seq"][-1])
-        return Applied(self._reports[: self._written[0]], replies)
+        return self._applied(replies)
+
+    def _apply_beside_venues(self, commands: NDArray[Any], replies: NDArray[Any]) -> None:
+        start = 0
+        for row in self.waiting(commands):
+            self._apply(commands[start:row], replies[start:row], administrative=False)
+            self._wait(commands[row : row + 1], replies[row : row + 1])
+            start = row + 1
+        self._apply(commands[start:], replies[start:], administrative=False)
+
+    def waiting(self, commands: NDArray[Any]) -> list[int]:
+        """Which orders wait here for what a venue says of them (`engine.immediate`)."""
+        held = [number for number in self.instruments.at_venues if self.phase(number) is Phase.OPENING_AUCTION]
+        elsewhere = np.zeros(len(self.instruments) + 2, np.bool_)
+        elsewhere[held] = True
+        return immediate.rows(commands, elsewhere)
+
+    def _wait(self, command: NDArray[Any], reply: NDArray[Any]) -> None:
+        """One of `waiting` comes in. What is remembered of it is what was asked for, so that a repeat is known."""
+        number = int(command["account"][0])
+        if self._find_client(number, command["client_order_id"]):
+            self._apply(command, reply, administrative=False)  # its first outcome, or a refusal
+            return
+        first = int(self._written[0])
+        self._apply(immediate.waiting(command), reply, administrative=False)
+        time_in_force = int(command["time_in_force"][0])
+        immediate.show(self._reports[first : self._written[0]], time_in_force)
+        client = self._find_client(number, command["client_order_id"])
+        if client:
+            self.engine.clients.records["time_in_force"][client] = time_in_force
+            self.engine.clients.records["content"][client] = immediate.content(command)
+
+    def _applied(self, replies: NDArray[Any]) -> Applied:
+        """What was said of orders that wait for a venue says what they are."""
+        reports = self._reports[: self._written[0]]
+        if self.instruments.knows_venues:
+            for row in np.flatnonzero(reports["time_in_force"] == TimeInForce.GTD):
+                client = self.find_order(int(reports["order_id"][row]))
+                time_in_force = int(self.engine.clients.records["time_in_force"][client])
+                if time_in_force in immediate.AT_ONCE:
+                    immediate.show(reports[row : row + 1], time_in_force)
+        return Applied(reports, replies)
 
     def _apply(self, commands: NDArray[Any], replies: NDArray[Any], *, administrative: bool) -> None:
-        """Runs commands to their end; where their reports do not fit, in room twice as large from where it stopped."""
-        self._written[0] = 0
+        """Runs commands to their end, with their reports after those that are written; where they do not fit, in room
+        twice as large from where it stopped."""
         done = 0
         while True:
             done = self._run(commands, done, replies, administrative)
@@ -188,7 +234,7 @@ class Core(ReferenceData):
             reply["reason"] = int(refusal.reason)
             reply["field"] = field_number(refusal.field)
         reply["seq"] = seq
-        return Applied(self._reports[: self._written[0]], reply)
+        return self._applied(reply)
 
     def _carry_out(self, seq: int, ts_ns: int, command: AdministrativeCommand, reply: NDArray[Any]) -> None:
         match command:
@@ -218,6 +264,7 @@ class Core(ReferenceData):
                 phase = definitions.phase_number(command, before)
                 fields = {"instrument": number, "quantity": phase, "expires_ns": command.day_ends_ns}
                 self._operate(CommandType.SESSION, seq, ts_ns, reply, **fields)
+                self._note_venue(number, command.venue)
                 if phase == Phase.CLOSED != before:
                     self._note_closing_price(number, seq)
             case Timer():
@@ -290,6 +337,11 @@ class Core(ReferenceData):
         self._written[0] = count
         reply["affected"] = count
 
+    def _note_venue(self, number: int, venue: str | None) -> None:
+        entry = self.instruments.by_number(number)
+        if venue is not None or entry.venue is not None:
+            self.instruments.put(entry._replace(venue=venue or ""))
+
     def _note_closing_price(self, number: int, seq: int) -> None:
         entry = self.instruments.by_number(number)
         self.instruments.put(entry._replace(closing_price=self.last_price(number), closing_seq=seq))
@@ -316,6 +368,7 @@ class Core(ReferenceData):
         self.find_order(0)
         self.indicative(0)
         venues.compile_venues(self.engine, self._reports, self._words)
+        immediate.content(np.zeros(1, COMMAND))
 
     # ------------------------------------------------------------------------------------------------ queries
 
@@ -363,8 +416,13 @@ class Core(ReferenceData):
         """The record of an account's client order id, 0 where there is none."""
         key = np.zeros(1, CLIENT_ORDER_ID)
         key[0] = client_order_id.encode()
+        return self._find_client(account, key)
+
+    def _find_client(self, account: int, key: NDArray[Any]) -> int:
+        """`key`: one CLIENT_ORDER_ID."""
+        words = np.ascontiguousarray(key).view("<u8").reshape(1, -1)
         with np.errstate(over="ignore"):
-            return int(clients.lookup_id(self.engine.clients, account, key.view("<u8").reshape(1, -1)))
+            return int(clients.lookup_id(self.engine.clients, account, words))
 
     def find_order(self, order_id: int) -> int:
         """The record of an order number, 0 where there is none."""
@@ -440,7 +498,8 @@ class Core(ReferenceData):
         ):
             digest.update(array.tobytes())
         for instrument in self.instruments:
-            known = (*instrument[:2], instrument.action, instrument.closing_price, instrument.closing_seq)
+            venue = () if instrument.venue is None else (instrument.venue,)
+            known = (*instrument[:2], instrument.action, instrument.closing_price, instrument.closing_seq, *venue)
             digest.update(repr(known).encode())
         for account in self.accounts:
             digest.update(repr(account).encode())

@@ -144,6 +144,8 @@ def phase_number(command: SetPhase, now: Phase) -> int:
         raise Refusal(Reason.INVALID_FIELD, "phase", "a phase of the day, and not while trading is halted")
     if not 0 <= command.day_ends_ns < 1 << 63:
         raise Refusal(Reason.INVALID_FIELD, "day_ends_ns", "day_ends_ns must be between 0 and 2^63")
+    if command.venue is not None and number != Phase.OPENING_AUCTION:
+        raise Refusal(Reason.INVALID_FIELD, "venue", "venue: only an opening auction is held for one")
     return number
 
 

@@ -222,6 +222,8 @@ class SetPhase(
     phase: str
     day_ends_ns: int = 0
     """When day orders expire; 0: as it was."""
+    venue: Name | None = None
+    """Only with `opening_auction`: the auction collects orders that are traded at this venue, `ioc` and `fok` too."""
 
 
 class Timer(Administrative, tag="timer", kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

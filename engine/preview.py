@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import immediate
 from engine.checks import check_fields, known_account
 from engine.codes import F_ACCOUNT, MARKET, MILLION, REFUSAL, UNKNOWN_ACCOUNT
 from engine.core import Core
@@ -123,6 +124,8 @@ def preview(core: Core, order: NewOrder, ts_ns: int) -> Preview:
     records = decode(order, core.instruments, core.accounts)
     records["ts_ns"] = ts_ns
     record = records[0]
+    if core.waiting(records):
+        records = immediate.waiting(records)
     found = np.zeros(FOUND, np.int64)
     batch = Batch(records, records.view("<u8").reshape(len(records), COMMAND.itemsize // 8))
     if COMPILED:

@@ -47,6 +47,8 @@ class InstrumentEntry(NamedTuple):
     closing_price: int = 0
     """Ticks, 0 before the market has first closed with a trade."""
     closing_seq: int = 0
+    venue: str | None = None
+    """Where it is traded while its auction is held for that; empty: nowhere any more, None: it never was."""
 
     @property
     def action_seq(self) -> int:
@@ -120,6 +122,21 @@ class Registry(ABC, Generic[Entry]):
 
 class Instruments(Registry[InstrumentEntry]):
     """By symbol."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_venues: set[int] = set()
+        """Numbers of those that are traded elsewhere."""
+        self.knows_venues = False
+        """Whether one ever was."""
+
+    def put(self, entry: InstrumentEntry) -> None:
+        super().put(entry)
+        self.at_venues.discard(entry.number)
+        if entry.venue is not None:
+            self.knows_venues = True
+            if entry.venue:
+                self.at_venues.add(entry.number)
 
     @staticmethod
     def name_of(entry: InstrumentEntry) -> str:

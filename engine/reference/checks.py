@@ -108,7 +108,7 @@ def check_is_open(instrument: Instrument) -> None:
 def check_phase(instrument: Instrument, order: Order) -> None:
     """Whether the phase takes such an order, and whether there is a last trade for it to trail."""
     check_is_open(instrument)
-    if instrument.is_in_auction and order.time_in_force in AT_ONCE:
+    if instrument.is_in_auction and order.time_in_force in AT_ONCE and not waits_for_venue(instrument, order):
         raise Refused(Reason.TRADING_PHASE, "time_in_force")
     if instrument.is_in_auction and order.post_only:
         raise Refused(Reason.TRADING_PHASE, "post_only")
@@ -116,6 +116,12 @@ def check_phase(instrument: Instrument, order: Order) -> None:
         raise Refused(Reason.TRADING_PHASE, "time_in_force")
     if order.order_type == OrderType.TRAILING_STOP and instrument.last_price == 0:
         raise Refused(Reason.NO_REFERENCE_PRICE, "trail")
+
+
+def waits_for_venue(instrument: Instrument, order: Order) -> bool:
+    """Whether it is an order that trades at once, elsewhere."""
+    simple = order.order_type in (OrderType.MARKET, OrderType.LIMIT) and not order.list_type
+    return instrument.is_traded_elsewhere and simple and order.time_in_force in AT_ONCE
 
 
 def check_reduces(state: State, order: Order) -> None:

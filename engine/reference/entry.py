@@ -17,6 +17,7 @@ COPIED: Final = (
     "self_trade_prevention",
 )
 """What an order has of its command."""
+WAITS_NS: Final = 10_000_000_000
 CONTENT: Final = tuple(name for name in COPIED if name not in ("account", "client_order_id", "source"))
 """What a repeat must have in common with the first command. When, whence and by whom it was sent may differ."""
 
@@ -47,6 +48,8 @@ def new_order(state: State, command: Any) -> dict[str, Any]:
         state.remember(order)
         order.first_reply = state.answers.reject_new(command, refused, order.order_id)
         return order.first_reply
+    if checks.waits_for_venue(state.instrument(order), order):
+        order.waits_until_ns = command.ts_ns + WAITS_NS
     state.remember(order)
     state.begin(order)
     risk.count(state, order)

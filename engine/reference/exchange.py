@@ -129,7 +129,10 @@ class Reference:
             raise Refused(Reason.INVALID_FIELD, "phase")
         if not 0 <= command.day_ends_ns < 2**63:
             raise Refused(Reason.INVALID_FIELD, "day_ends_ns")
+        if command.venue is not None and number != Phase.OPENING_AUCTION:
+            raise Refused(Reason.INVALID_FIELD, "venue")
         phases.set_phase(self.state, instrument, Phase(number), command.day_ends_ns)
+        instrument.venue = command.venue
 
     # ------------------------------------------------------------------------------------------------ queries
 

@@ -46,6 +46,8 @@ class Instrument:
     phase: Phase = Phase.CONTINUOUS
     phase_before_halt: Phase = Phase.CONTINUOUS
     day_ends_ns: int = 0
+    venue: str | None = None
+    """For which its opening auction collects orders."""
     rest_quantity: int = 0
     """What splits made too small for a position to hold: no account has it."""
     rest_cash: int = 0
@@ -62,6 +64,10 @@ class Instrument:
     @property
     def is_in_auction(self) -> bool:
         return self.phase in AUCTIONS
+
+    @property
+    def is_traded_elsewhere(self) -> bool:
+        return self.venue is not None and self.phase == Phase.OPENING_AUCTION
 
     @property
     def is_crossed(self) -> bool:

@@ -67,6 +67,8 @@ class Order:
     """The level at which it stands in the book: a market order's is the band's edge."""
     shown: int = 0
     """Lots that the book shows of it."""
+    waits_until_ns: int = 0
+    """Of an order that trades at once, which waits for what a venue says of it."""
     extreme: int = 0
     """Of a trailing stop: the best price since it began to trail."""
 

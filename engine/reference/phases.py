@@ -78,6 +78,8 @@ def expire(state: State, now_ns: int) -> None:
 
 def expires_ns(state: State, order: Order) -> int:
     """When the order's time is over, 0 for never."""
+    if order.waits_until_ns:
+        return order.waits_until_ns
     if order.time_in_force == TimeInForce.GTD:
         return order.expires_ns
     return state.instrument(order).day_ends_ns if order.time_in_force == TimeInForce.DAY else 0

@@ -286,7 +286,7 @@ class Desk:
         fields: dict[str, object] = dict(terms)
         if "order_type" not in fields:
             fields["order_type"] = "market" if fields.get("limit_price") is None else "limit"
-        # At the market too: it never rests in continuous trading, and auctions and venues elsewhere take no ioc.
+        # At the market too: it never rests in continuous trading, and auctions take no ioc.
         fields.setdefault("time_in_force", "gtc")
         if fields.get("limit_price") is not None:
             fields["limit_price"] = unit.exact_price(unit.passive_ticks(_plain(fields["limit_price"]), side))

@@ -6,19 +6,28 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 from random import Random
-from typing import Any
+from typing import Any, Final
 
+import msgspec
+import numpy as np
 import order_flow
 import pytest
 from compare import answer, difference
 from order_flow import Batch
 from reference_invariants import check_state
+from small_exchange import ACCOUNTS
 from twins import twins
 
+from engine import immediate
+from engine.core import Core
 from engine.layout import FIELDS
-from engine.messages import DefineAccount, SetPhase, VenueEnd, VenueFill
+from engine.messages import DefineAccount, SetPhase, Timer, VenueEnd, VenueFill
 from engine.reference.orders import Order
-from engine.words import ExecType, Liquidity, OrderStatus, Outcome, Reason
+from engine.words import ExecType, Liquidity, OrderStatus, Outcome, Reason, TimeInForce
+
+AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.FOK)
+OUT: Final = len(ACCOUNTS) + 1
+"""Number of the account that stands for the venue."""
 
 
 class Elsewhere:
@@ -81,6 +90,10 @@ def test_both_engines_say_the_same(seed: int) -> None:
             counts.update(f"status {OrderStatus(status).wire}" for status in got.reports["order_status"].tolist())
             counts.update(f"field {FIELDS[field]}" for field in got.reports["field"].tolist())
             assert fast.drift() == 0
+        for order in slow.state.working.values():
+            counts["waits"] += order.waits_until_ns > 0
+        for report in got.reports[np.isin(got.reports["time_in_force"], AT_ONCE)]:
+            counts[f"at once {ExecType(report['exec_type']).wire}"] += report["account"] != OUT
 
     both(Batch(seq, 0, order_flow.records([]), DefineAccount(account="out", deposit=Decimal(0))))
     elsewhere = Elsewhere(seed, slow)
@@ -88,7 +101,10 @@ def test_both_engines_say_the_same(seed: int) -> None:
     for batch in order_flow.stream(seed, 1_500, seq + 1, most=8):
         moved = batch.records.copy()
         moved["seq"] *= 10
-        both(Batch(batch.seq * 10, batch.ts_ns, moved, batch.command))
+        command = batch.command
+        if isinstance(command, SetPhase) and command.phase == "opening_auction":
+            command = msgspec.structs.replace(command, venue="out")
+        both(Batch(batch.seq * 10, batch.ts_ns, moved, command))
         for extra in range(1, 4):
             if slow.state.remembered:
                 both(
@@ -105,7 +121,7 @@ def test_both_engines_say_the_same(seed: int) -> None:
         *(f"VenueFill {accepted} 1", f"VenueFill {accepted} 0", f"VenueFill {refused} 0"),
         *(f"VenueEnd {accepted} 1", f"VenueEnd {accepted} 0", f"VenueEnd {refused} 0"),
         *("trade 2", "trade 4", "canceled 1", "canceled 2", "expired 1", "status canceled", "status filled"),
-        "field display_quantity",
+        *("field display_quantity", "waits", "at once trade"),
     ):
         assert counts[name], f"{name} never happened: {counts}"
 
@@ -172,4 +188,64 @@ def test_a_fill_after_the_cancel_is_the_orders_too() -> None:
     mine, theirs = fast.position(1, 1), fast.position(len(fast.accounts), 1)
     assert (mine.quantity, theirs.quantity) == (11, -11)
     assert mine.cash + theirs.cash == 0
+    assert fast.drift() == 0
+
+
+@pytest.mark.parametrize("time_in_force", ["ioc", "fok"])
+def test_an_order_that_trades_at_once_waits_for_its_venue(time_in_force: str) -> None:
+    """It is filled by the venue's word, or it expires, and is said to be what it is; a repeat is known."""
+    fast, slow, seq = twins(max_orders=100)
+    kind = int(TimeInForce.words()[time_in_force])
+    number = iter(range(seq, seq + 100))
+
+    def both(batch: Batch) -> Any:
+        got = answer(fast, batch)
+        found = difference(got, answer(slow, batch), batch)
+        assert found is None, found
+        return got
+
+    def tell(command: Any, ts_ns: int = 1) -> Any:
+        return both(Batch(next(number), ts_ns, order_flow.records([]), command))
+
+    def enter(name: bytes, lots: int = 10, price: int = 100) -> Any:
+        mine = next(number)
+        fields = {
+            **{"seq": mine, "ts_ns": 7, "type": 1, "account": 1, "instrument": 1, "side": 1, "order_type": 2},
+            **{"time_in_force": kind, "quantity": lots, "limit_price": price, "client_order_id": name},
+            **{"source": 1, "source_partition": -1, "source_offset": -1},
+        }
+        return both(Batch(mine, 7, order_flow.records([fields])))
+
+    def fill(order_id: int, lots: int, total: int) -> Any:
+        price, quantity = Decimal("0.98"), Decimal(lots)
+        return tell(VenueFill(order_id=str(order_id), venue="out", execution_id=f"x{total}", quantity=quantity,
+                              price=price, filled_quantity=Decimal(total)))  # fmt: skip
+
+    tell(DefineAccount(account="out"))
+    tell(SetPhase(symbol="NARROW", phase="opening_auction"))
+    assert enter(b"early").replies["reason"][0] == Reason.TRADING_PHASE, "of an auction that is held for no venue"
+    tell(SetPhase(symbol="NARROW", phase="opening_auction", venue="out"))
+    assert tell(SetPhase(symbol="NARROW", phase="closed", venue="out")).replies["reason"][0] == Reason.INVALID_FIELD
+    first = enter(b"one")
+    assert (first.replies["outcome"][0], first.replies["leaves"][0]) == (Outcome.ACCEPTED, 10)
+    assert first.reports[["time_in_force", "expires_ns"]].tolist() == [(kind, 0)]
+    repeat = enter(b"one")
+    assert (repeat.replies["outcome"][0], repeat.replies["order_id"][0]) == (Outcome.DUPLICATE, first.replies["seq"][0])
+    assert enter(b"one", lots=11).replies["reason"][0] == Reason.DUPLICATE_CLIENT_ORDER_ID
+    (_, own) = fill(int(first.replies["order_id"][0]), 4, 4).reports
+    assert (own["time_in_force"], own["leaves"], own["expires_ns"]) == (kind, 6, 0)
+    assert len(tell(Timer(), immediate.WAITS_NS + 6).reports) == 0
+    (gone,) = tell(Timer(), immediate.WAITS_NS + 7).reports
+    assert (gone["exec_type"], gone["time_in_force"], gone["filled"]) == (ExecType.EXPIRED, kind, 4)
+    (_, late) = fill(int(first.replies["order_id"][0]), 6, 10).reports
+    assert (late["order_status"], late["time_in_force"]) == (OrderStatus.FILLED, kind)
+    assert enter(b"dear", price=1000).replies["reason"][0] == Reason.PRICE_BAND
+    copy = Core(max_orders=100)
+    copy.instruments.put(fast.instruments.by_number(1))
+    assert copy.instruments.at_venues == {1}, "as after a snapshot"
+    # Back to trading here: what still waits ends as what it was, and the next trades at once or not at all.
+    enter(b"two")
+    assert tell(SetPhase(symbol="NARROW", phase="continuous")).reports.size == 0
+    assert {one["time_in_force"] for one in tell(Timer(), immediate.WAITS_NS + 99).reports} == {kind}
+    assert enter(b"three").reports["order_status"].tolist() == [OrderStatus.NEW, OrderStatus.CANCELED]
     assert fast.drift() == 0

@@ -190,6 +190,8 @@ class Desk:
         """Fills by Alpaca's own names, as they stand after corrections."""
         self._uncertain: set[str] = set()
         """Orders that may have been entered there without an answer."""
+        self._held: set[str] = set()
+        """Symbols of which the engine knows that they are traded there."""
         self._dirty: set[str] = set()
         self._since_ns = 0
         """From when on fills are asked for."""
@@ -219,6 +221,7 @@ class Desk:
         if self._venue not in session.account_ids:
             must(client.administer(DefineAccount(account=self._venue, deposit=balance.cash)))
             self._ours.deposits = balance.cash
+        self._held.clear()
         self._hold_phases()
         self._dirty.update(self._ours.routes)
         self._resync_at = 0.0
@@ -226,10 +229,18 @@ class Desk:
     def _hold_phases(self) -> None:
         """Orders are collected here and matched there: an auction that never trades."""
         for one in self._client.connect().instruments:
-            if one.symbol not in self._units or one.phase in (Phase.OPENING_AUCTION.wire, Phase.HALTED.wire):
+            collects = one.phase == Phase.OPENING_AUCTION.wire
+            if (
+                one.symbol not in self._units
+                or one.phase == Phase.HALTED.wire
+                or (collects and one.symbol in self._held)
+            ):
                 continue
-            must(self._client.administer(SetPhase(symbol=one.symbol, phase=Phase.OPENING_AUCTION.wire)))
-            log.warning("%s is traded at Alpaca from now on: orders here are matched no more", one.symbol)
+            phase = SetPhase(symbol=one.symbol, phase=Phase.OPENING_AUCTION.wire, venue=self._venue)
+            must(self._client.administer(phase))
+            self._held.add(one.symbol)
+            if not collects:
+                log.warning("%s is traded at Alpaca from now on: orders here are matched no more", one.symbol)
 
     def turn(self, wait_s: float) -> None:
         """One round. Raises `AwayError`, `RefusedError`, `MessageError` where Alpaca is away, what the client raises

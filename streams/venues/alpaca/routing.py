@@ -13,8 +13,17 @@ from engine.words import WORKING_WORDS, Reason
 from streams.venues.alpaca.statuses import UNCHANGEABLE
 from streams.venues.alpaca.wire import TheirFill, TheirOrder
 
-TIMES_IN_FORCE: Final = frozenset({"day", "gtc", "opg", "cls"})
-"""Of those that an auction here takes and Alpaca knows."""
+TIMES_IN_FORCE: Final = {
+    "day": "day",
+    "gtc": "gtc",
+    "gtd": "gtc",
+    "ioc": "ioc",
+    "fok": "fok",
+    "opg": "opg",
+    "cls": "cls",
+}
+"""Ours → Alpaca's. The end of `gtd` comes here, and takes the order there back."""
+AT_ONCE: Final = ("ioc", "fok")
 ORDER_TYPES: Final = frozenset({"market", "limit", "stop", "stop_limit", "trailing_stop"})
 STOPS: Final = ("stop", "stop_limit")
 """Whose stop price stays where it was put."""
@@ -191,7 +200,7 @@ class Route:
         if not theirs.stands.is_open:
             if self.enters_again and left > 0 and theirs.status == "canceled":
                 return Submit(name_of(self.order, self.revision + 1), left)
-            return None if theirs.status in ("filled", "replaced") else ended(theirs)
+            return None if theirs.status in ("filled", "replaced") else ended(self.order, theirs)
         return self._change(theirs)
 
     def _change(self, theirs: TheirOrder) -> Action | None:
@@ -243,12 +252,16 @@ def unroutable(order: Order) -> End | None:
     return None
 
 
-def ended(theirs: TheirOrder, text: str = "") -> End:
+def ended(order: Order, theirs: TheirOrder) -> End:
     """What an order there that was not filled whole makes of ours."""
+    text = f"{theirs.status} at Alpaca"
+    if theirs.status == "rejected":
+        return End("canceled", Reason.UNSUPPORTED, text)
+    if order.time_in_force in AT_ONCE:
+        return End("canceled", Reason.NO_LIQUIDITY, text)
     if theirs.status == "expired":
-        return End("expired", Reason.DAY_ENDED, text or "expired at Alpaca")
-    reason = Reason.UNSUPPORTED if theirs.status == "rejected" else Reason.NONE
-    return End("canceled", reason, text or f"{theirs.status} at Alpaca")
+        return End("expired", Reason.DAY_ENDED, text)
+    return End("canceled", Reason.NONE, text)
 
 
 def refusal(status_code: int | None, text: str) -> End:

@@ -17,7 +17,7 @@ from engine.messages import Order
 from streams.feeds.alpaca.messages import MessageError
 from streams.feeds.alpaca.source import Keys, State, one_line
 from streams.venues.alpaca import wire
-from streams.venues.alpaca.routing import Terms
+from streams.venues.alpaca.routing import TIMES_IN_FORCE, Terms
 from streams.venues.alpaca.wire import Balance, TheirFill, TheirOrder, Update
 
 with warnings.catch_warnings():
@@ -193,7 +193,7 @@ def request(order: Order, name: str, quantity: Any) -> OrderRequest:
         "symbol": order.symbol,
         "qty": float(quantity),
         "side": OrderSide(order.side),
-        "time_in_force": TimeInForce(order.time_in_force),
+        "time_in_force": TimeInForce(TIMES_IN_FORCE[order.time_in_force or ""]),
         "client_order_id": name,
     }
     limit = None if order.limit_price is None else float(order.limit_price)

@@ -313,6 +313,33 @@ def test_what_alpaca_refuses_is_canceled_with_the_reason(house: House) -> None:
     assert "Alpaca: insufficient buying power" in said
 
 
+def test_orders_that_trade_at_once_do_so_there(house: House) -> None:
+    """They wait for Alpaca's word, and end as they would have here; a `gtd` order is taken back there when it ends."""
+    with house.routed():
+        name = house.order(10, time_in_force="ioc")
+        there = house.there(name)
+        assert there["time_in_force"] == "ioc"
+        house.server.fill(there, 4, "100.00")
+        house.server.move(there, "canceled")
+        house.stands(name, "canceled", 4)
+        name = house.order(3, None, time_in_force="fok")
+        house.server.move(house.there(name), "expired")
+        house.stands(name, "canceled")
+        name = house.order(2, None, time_in_force="ioc")
+        house.server.fill(house.there(name), 2, "100.00")
+        house.stands(name, "filled", 2)
+        name = house.order(5, time_in_force="gtd", expires_ns=time.time_ns() + 3 * 10**9)
+        there = house.there(name)
+        assert there["time_in_force"] == "gtc"
+        house.stands(name, "expired")
+        wait_for(lambda: there["status"] == "canceled")
+        house.agrees()
+        assert house.position(house.account)[0] == "6"
+    events = house.published(ORDER_EVENTS, OrderEvent)
+    ends = [(one.time_in_force, one.reason) for one in events if one.exec_type == "canceled"]
+    assert ends == [("ioc", "no_liquidity"), ("fok", "no_liquidity")]
+
+
 def test_a_cancel_here_is_a_request_there(house: House) -> None:
     """What is filled before Alpaca takes it is the order's too."""
     with house.routed():
