@@ -102,7 +102,8 @@ class History:
             conditions.equal(column, getattr(chosen, column))
         if beyond is not None:
             conditions.add(f"order_id {chosen.beyond} %s", beyond[0])
-        query = f"{ORDER} {conditions.where} ORDER BY order_id {chosen.direction} LIMIT %s"
+        # `order_id` alone would be the text that is selected, of which "9" comes after "10".
+        query = f"{ORDER} {conditions.where} ORDER BY orders.order_id {chosen.direction} LIMIT %s"
         return [_order(row) for row in await self._database.rows(query, (*conditions.values, limit))]
 
     async def executions(self, chosen: Chosen, beyond: Place | None, limit: int) -> list[Fill]:

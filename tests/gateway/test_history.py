@@ -154,3 +154,18 @@ def test_orders_and_positions(dsn: str, day: Day) -> None:
     assert {(p.account, p.symbol): Decimal(p.quantity) for p in positions} == {
         key: Decimal(p.quantity) for key, p in latest.items()
     }
+
+
+def test_pages_of_orders_go_by_their_numbers(dsn: str) -> None:
+    """Which of different length have another order as text."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute("UPDATE orders SET order_id = order_id + 1000000 WHERE order_id % 2 = 0")
+        numbers = sorted(number for (number,) in connection.execute("SELECT order_id FROM orders"))
+    assert numbers != sorted(numbers, key=str)
+    for newest_first in (True, False):
+        wanted = numbers[::-1] if newest_first else numbers
+        chosen, beyond, read = Chosen(oldest_first=not newest_first), None, list[int]()
+        while page := ask(dsn, lambda history, beyond=beyond: history.orders(chosen, None, beyond, 150)):  # noqa: B023
+            read += [int(order.order_id) for order in page]
+            beyond = (read[-1], 0)
+        assert read == wanted
