@@ -17,7 +17,7 @@ from gateway.figures import Figures
 from gateway.hub import Hub
 from gateway.metrics import Metrics
 from gateway.state import State
-from infra.metrics import watch_garbage
+from infra.metrics import watch_garbage, watch_room
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "metrics.md"
 
@@ -80,6 +80,7 @@ def registry() -> CollectorRegistry:
     PublisherGauges(lambda: 0, lambda: 0)
     streams.metrics.AuditGauges()
     watch_garbage()
+    watch_room(PAGE)
     REGISTRY.register(Metrics().registry)
     REGISTRY.register(Figures(cast(Hub, SimpleNamespace(state=State()))))
     return REGISTRY

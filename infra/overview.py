@@ -17,6 +17,8 @@ LEGS: Final = (
 PARTS: Final = (0.5, 0.95, 0.99, 0.999)
 FAR_RECORDS: Final = 10_000
 FAR_BYTES: Final = 64 << 20
+LITTLE_BYTES: Final = 5 * 10**9
+"""Of room on the journal's disk: about a million orders (docs/capacity.md)."""
 
 
 class Latency(NamedTuple):
@@ -105,6 +107,8 @@ def alerts(now: Scrape) -> list[str]:
     found = [f"{process} does not tell its metrics" for process in now.silent]
     if now.total("hft_engine_journal_full"):
         found.append("the disk takes no more of the journal: new orders are refused")
+    elif (free := now.total("hft_journal_free_bytes")) is not None and free < LITTLE_BYTES:
+        found.append(f"the journal's disk has {free / 1e9:.1f} GB left")
     if now.total("hft_engine_busy"):
         found.append("Kafka is too far behind the journal: new orders are refused")
     if (now.total("hft_journal_unpublished_bytes") or 0) > FAR_BYTES:

@@ -344,8 +344,11 @@ def run(name: str, settings: Settings, ready: Callable[[], None]) -> None:
     kafka.security()  # what is wrong with it is said now
     service, number = find(name)
     service.place(settings)
-    metrics.serve(name, settings.metrics_host, metrics_port(name, settings), folders(settings.var).metrics)
-    arguments = service.arguments(settings, folders(settings.var, number))
+    where = folders(settings.var, number)
+    metrics.serve(name, settings.metrics_host, metrics_port(name, settings), where.metrics)
+    if service is SERVICES["engine"]:
+        metrics.watch_room(where.journal)
+    arguments = service.arguments(settings, where)
     import_module(service.module).run(**arguments, ready=ready)
 
 

@@ -205,6 +205,7 @@ def system() -> Dashboard:
                 ("sum(hft_journal_unpublished_bytes)", "not in Kafka"),
                 unit="bytes",
             ),
+            lines("Room on the journal's disk", ("min(hft_journal_free_bytes)", "left"), unit="bytes"),
             lines(
                 "Orders are refused",
                 ("max(hft_engine_journal_full)", "the disk is full"),

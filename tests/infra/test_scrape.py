@@ -36,6 +36,7 @@ hft_order_leg_seconds_bucket{le="0.001",leg="ingress_to_matched"} 90.0
 hft_order_leg_seconds_bucket{le="0.002",leg="ingress_to_matched"} 190.0
 hft_order_leg_seconds_bucket{le="+Inf",leg="ingress_to_matched"} 190.0
 hft_journal_unpublished_bytes 2e+08
+hft_journal_free_bytes 4.5e+09
 hft_consumer_lag_records{consumer="audit",topic="fills"} 20000.0
 hft_consumer_lag_records{consumer="audit",topic="pnl"} 5.0
 hft_money_drift NaN
@@ -64,6 +65,7 @@ def test_rates_quantiles_and_what_is_wrong() -> None:
     assert [(one.symbol, one.quantity) for one in shown.positions] == [("AAPL", -3.0)]
     assert shown.alerts == [
         "gateway does not tell its metrics",
+        "the journal's disk has 4.5 GB left",
         "more than 64 MB of the journal are not in Kafka yet",
         "audit is 20,005 records behind",
     ]
