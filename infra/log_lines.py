@@ -77,14 +77,39 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode(line).decode()
 
 
+def parsed(line: str) -> Line | None:
+    """A line of JSON; None of any other."""
+    if not line.startswith('{"ts_ns":'):
+        return None
+    try:
+        return msgspec.json.decode(line, type=Line)
+    except msgspec.DecodeError:
+        return None
+
+
 def message_of(line: str) -> str:
     """What a line of either kind says, without its head; a line of something else as it is."""
-    if line.startswith('{"ts_ns":'):
-        try:
-            return msgspec.json.decode(line, type=Line).message
-        except msgspec.DecodeError:
-            return line
-    return HEAD.sub("", line)
+    said = parsed(line)
+    return HEAD.sub("", line) if said is None else said.message
+
+
+def as_text(line: str) -> str:
+    """A line of JSON as it would have been written for people; any other as it is."""
+    said = parsed(line)
+    if said is None:
+        return line
+    record = logging.makeLogRecord(
+        {
+            "name": said.logger,
+            "levelname": said.level.upper(),
+            "msg": said.message,
+            "created": said.ts_ns / 1e9,
+            "msecs": said.ts_ns // 1_000_000 % 1000,
+            "exc_text": said.exception,
+            "trace": said.trace,
+        }
+    )
+    return TextLines().format(record)
 
 
 HEAD: Final = re.compile(r"^[\d-]{10} [\d:,.]+ [A-Z]+ [\w.-]+: ")

@@ -24,6 +24,8 @@ class ServiceState(Struct, kw_only=True):
     """Seconds since the epoch."""
     restarts: int = 0
     detail: str = ""
+    last_end: str = ""
+    """How it ended last, where nobody had told it to; kept when it is ready again."""
 
 
 class State(Struct, kw_only=True):

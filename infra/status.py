@@ -19,6 +19,7 @@ from infra import metrics, scrape
 from infra.errors import OperatorError
 from infra.folders import Folders
 from infra.health import probes
+from infra.log_lines import as_text
 from infra.overview import status_lines
 from infra.settings import Settings
 from infra.state import State, holder, read
@@ -47,7 +48,8 @@ def table(settings: Settings, state: State, *, now_s: float) -> tuple[list[tuple
         healthy = healthy and condition in ("ready", "external")
         up = "" if service.started_at is None or service.pid is None else duration(now_s - service.started_at)
         pid = "" if service.pid is None else str(service.pid)
-        rows.append((name, pid, condition, up, str(service.restarts), service.detail))
+        before = f"before: {service.last_end}" if service.last_end else ""
+        rows.append((name, pid, condition, up, str(service.restarts), service.detail or before))
     return rows, healthy
 
 
@@ -126,7 +128,8 @@ def _runs(pid: int) -> bool:
 
 
 def logs(folders: Folders, names: Iterable[str], *, follow: bool, out: TextIO) -> None:
-    """Prints the end of each log, and with `follow` goes on with what is added, until interrupted.
+    """Prints the end of each log, and with `follow` goes on with what is added, until interrupted. On a terminal lines
+    of JSON are shown as text; what reads from a pipe gets them as they are.
 
     Raises `OperatorError` for a name that has none."""
     known = {path.stem: path for path in sorted(folders.logs.glob("*.log"))}
@@ -148,10 +151,15 @@ def logs(folders: Folders, names: Iterable[str], *, follow: bool, out: TextIO) -
 
 def _tail(path: Path, prefix: str, out: TextIO) -> int:
     data = path.read_bytes()
-    for line in data.decode(errors="replace").splitlines()[-TAIL_LINES:]:
-        out.write(f"{prefix}{line}\n")
-    out.flush()
+    _print(data.decode(errors="replace").splitlines()[-TAIL_LINES:], prefix, out)
     return len(data)
+
+
+def _print(lines: Iterable[str], prefix: str, out: TextIO) -> None:
+    people = out.isatty()
+    for line in lines:
+        out.write(f"{prefix}{as_text(line) if people else line}\n")
+    out.flush()
 
 
 def _copy(path: Path, offset: int, prefix: str, out: TextIO) -> int:
@@ -165,7 +173,5 @@ def _copy(path: Path, offset: int, prefix: str, out: TextIO) -> int:
         file.seek(offset)
         data = file.read()
     whole = data[: data.rfind(b"\n") + 1]
-    for line in whole.decode(errors="replace").splitlines():
-        out.write(f"{prefix}{line}\n")
-    out.flush()
+    _print(whole.decode(errors="replace").splitlines(), prefix, out)
     return offset + len(whole)

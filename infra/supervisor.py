@@ -149,7 +149,7 @@ class Supervisor:
         entry.restart_at = time.monotonic() + entry.backoff_s
         entry.state.state = "restarting"
         entry.state.pid = None
-        entry.state.detail = cause
+        entry.state.detail = entry.state.last_end = cause
         log.warning("%s; again in %.1f s", cause, entry.backoff_s)
         entry.backoff_s = min(2 * entry.backoff_s, BACKOFF_MAX_S)
         self._changed(self.states)

@@ -17,7 +17,7 @@ from engine.quiet import LIBRDKAFKA
 from engine.topics import COMMANDS, DEAD_LETTERS, FILLS, ORDER_EVENTS, PNL, POSITIONS, Topic
 from engine.traces import GIVEN, of_headers, trace_id, trace_of
 from infra.errors import OperatorError
-from infra.log_lines import Line
+from infra.log_lines import parsed
 from streams.consumer import log_bounds, place, read_to_end
 
 TRACED: Final = (ORDER_EVENTS, FILLS, POSITIONS, PNL, DEAD_LETTERS)
@@ -144,11 +144,8 @@ def of_logs(folder: Path, trace: str) -> list[Step]:
 
 
 def _line(name: str, line: str, trace: str) -> Step | None:
-    if line.startswith('{"ts_ns":'):
-        try:
-            said = msgspec.json.decode(line, type=Line)
-        except msgspec.DecodeError:
-            return None
+    said = parsed(line)
+    if said is not None:
         return Step(said.ts_ns, 0, name, line) if said.trace == trace else None
     found = TEXT_LINE.match(line)
     if found is None or not line.endswith(f" trace={trace}"):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.log_lines import JsonLines, TextLines, masked, message_of
+from infra.log_lines import JsonLines, TextLines, as_text, masked, message_of
 
 SECRET = "correct-horse-battery-staple-0123456789"
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
@@ -60,6 +60,13 @@ def test_what_a_process_said_last_is_found_in_both_kinds() -> None:
         assert message_of(formatter.format(made)) == "the disk is full"
     assert message_of("Traceback (most recent call last):") == "Traceback (most recent call last):"
     assert message_of('{"ts_ns": half a line') == '{"ts_ns": half a line'
+
+
+def test_a_line_of_json_is_shown_as_the_other_kind_would_be() -> None:
+    made = record("100 %% of %s", "it")
+    made.trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    assert as_text(JsonLines("engine").format(made)) == TextLines().format(made)
+    assert as_text("ready to accept connections") == "ready to accept connections"
 
 
 def test_a_process_logs_json_where_that_is_set(tmp_path: Path) -> None:

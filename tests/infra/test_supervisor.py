@@ -115,6 +115,7 @@ def test_restarts_what_dies(supervisor: Supervisor, tmp_path: Path) -> None:
     engine = state_of(supervisor, "engine")
     assert engine.restarts == 1
     assert engine.pid != first
+    assert "was ended by SIGKILL" in engine.last_end, "why can still be seen"
 
 
 def test_restarts_at_once_what_was_told_to_end(supervisor: Supervisor, tmp_path: Path) -> None:
