@@ -73,6 +73,12 @@ def test_compose_runs_every_service_and_names_only_settings_that_exist(compose: 
     assert variables((INFRA / "compose.env").read_text()) - settings() - OF_COMPOSE == set()
 
 
+def test_any_setting_can_be_given_to_the_containers(compose: dict[str, Any], production: dict[str, Any]) -> None:
+    for file in (compose, production):
+        for name in SERVICES.keys() & file["services"].keys():
+            assert file["services"][name]["env_file"] == [{"path": "../settings.env", "required": False}], name
+
+
 def test_prometheus_scrapes_every_container_of_ours_at_its_own_port(compose: dict[str, Any]) -> None:
     configuration = YAML(typ="safe").load(INFRA.parent / "dashboards" / "grafana" / "prometheus-compose.yml")
     [job] = configuration["scrape_configs"]
@@ -106,7 +112,7 @@ def test_grafana_is_given_every_variable_that_its_provisioning_reads(compose: di
 def test_compose_publishes_nothing_but_what_people_open(compose: dict[str, Any]) -> None:
     published = {name for name, service in compose["services"].items() if "ports" in service}
     assert published <= {"gateway", "terminal", "grafana"}
-    assert compose["networks"]["inside"]["internal"] is True
+    assert compose["networks"]["inside"]["internal"] == "${INTERNAL:-true}"
     for name in published:
         assert all(port.startswith("${HFT_PUBLISH:-127.0.0.1}:") for port in compose["services"][name]["ports"])
 
@@ -208,7 +214,7 @@ def test_production_publishes_no_more_than_the_other(compose: dict[str, Any], pr
         return {name: service["ports"] for name, service in file["services"].items() if "ports" in service}
 
     assert published(production) == published(compose)
-    assert production["networks"] == compose["networks"]
+    assert production["networks"] == {"inside": {"internal": True}, "outside": None}
     outside = {name for name, one in production["services"].items() if "outside" in one.get("networks", ())}
     assert outside == {"gateway", "grafana", "alpaca", "venue"}
 
