@@ -3,6 +3,7 @@ those that change something, who did it."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Final
 
@@ -54,6 +55,10 @@ class Edge:
                 await overloaded().response()(scope, receive, send_on)
             else:
                 await self.app(scope, receive, send_on)
+        except asyncio.CancelledError:
+            if ended:  # its answer has begun, as a stream's has
+                raise
+            await stopping().response()(scope, receive, send_on)
         finally:
             end()
 
@@ -82,6 +87,15 @@ class Edge:
         self.metrics.windows["request"].add(took)
         if method in CHANGING and route != UNKNOWN_ROUTE:
             self.trail.request(scope, seen, f"{method} {route}", message["status"])
+
+
+def stopping() -> Problem:
+    """What outlasts the grace of a stop is cancelled by the server, which would answer 500."""
+    detail = (
+        "the gateway is being stopped: what was asked for may or may not have been done; an order sent again, here or "
+        "to another gateway, with the same client_order_id is safe"
+    )
+    return Problem(503, "stopping", detail, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 def overloaded() -> Problem:

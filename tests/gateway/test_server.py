@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
@@ -11,11 +12,13 @@ from collections.abc import Iterator
 
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway import bodies
+from gateway import bodies, edge, server
+from gateway.metrics import Metrics
 from gateway.problems import HANDLERS, MEDIA_TYPE
 from gateway.server import Server
 from infra.ports import free_ports
@@ -84,3 +87,32 @@ def test_a_client_that_goes_away_leaves_no_traceback(port: int, caplog: pytest.L
         time.sleep(0.1)
     eventually(lambda: seen == ["the connection ended before the body did"])
     assert caplog.records == []
+
+
+def test_what_a_stop_cuts_short_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client behind a balancer asks the next gateway then; of a 500 it would make nothing."""
+    monkeypatch.setattr(server, "STOP_S", 0)
+    begun = threading.Event()
+
+    async def never(request: Request) -> Response:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
+
+    (number,) = free_ports(1)
+    around = Middleware(edge.Edge, metrics=Metrics(), trail=None)
+    stopped = Server(Starlette(routes=[Route("/", never)], middleware=[around]), "127.0.0.1", number)
+    thread = threading.Thread(target=stopped.run)
+    thread.start()
+    eventually(lambda: stopped.started)
+
+    def stop() -> None:
+        begun.wait(10)
+        stopped.should_exit = True
+
+    threading.Thread(target=stop).start()
+    head, body = answer(number, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    thread.join(10)
+    assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"\r\nretry-after: 1\r\n" in head
+    assert json.loads(body)["reason"] == "stopping"
