@@ -11,12 +11,12 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 
 .DEFAULT_GOAL := help
 .PHONY: help up detach down status test test-unit test-integration test-web test-browser test-timescale test-prometheus test-secure test-cluster \
-	test-bench test-audit test-day test-backup faults simulate fuzz fuzz-api lint format docs lock wheel clean
+	test-bench test-audit test-day test-backup test-rolling faults simulate fuzz fuzz-api lint format docs lock wheel clean
 
 # Tests run in so many processes; those that share a server stay in one (tests/conftest.py).
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
-QUICK := not browser and not bench and not faults and not cluster and not secure and not backup and not audit and not day and not long and not prometheus
+QUICK := not browser and not bench and not faults and not rolling and not cluster and not secure and not backup and not audit and not day and not long and not prometheus
 
 # How long the long suites run; CI gives smaller numbers.
 KILLS ?= 20
@@ -86,6 +86,9 @@ test-day: $(VENV)/.dev ## a day of ORDERS=200000 with kills, and the same day ag
 
 test-backup: $(VENV)/.dev ## trade, hft backup, wipe everything, hft restore, go on: in two minutes
 	@$(BIN)/python -m pytest -m backup -s
+
+test-rolling: $(VENV)/.dev ## hft restart of everything under load, with two gateways and two workers: nothing is lost or done twice
+	@$(BIN)/python -m pytest -m rolling -s
 
 simulate: $(VENV)/.dev ## the engine on a faulty disk, clock and Kafka, in one process; SEEDS=10000
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)

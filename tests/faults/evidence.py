@@ -89,7 +89,8 @@ def _until(frames: Iterator[Frame], until: int) -> Iterator[Frame]:
         if frame.records is not None and frame.last_seq > until:
             size = until - frame.first_seq + 1
             frame = frame._replace(size=size, records=frame.records[:size])
-        yield frame
+        # Of one's own: for read-only memory the matcher would be compiled a second time, for a minute or several.
+        yield frame if frame.records is None else frame._replace(records=frame.records.copy())
 
 
 def records_of(bootstrap: str, topic: Topic) -> list[tuple[tuple[int, int], Any]]:
