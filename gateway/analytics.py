@@ -16,12 +16,14 @@ from starlette.responses import Response
 from engine.messages import DecimalText
 from gateway import auth, bodies, browser
 from gateway.auth import Authenticator
-from gateway.database import Database
+from gateway.database import Database, Rows
 from gateway.remembered import Remembered
-from streams.analytics.figures import EquityFigures, performance
+from streams.analytics.figures import EquityFigures, Figures, performance
 from streams.reports import live
 
 MOST_POINTS: Final = 2_000
+MOST_CHANGES: Final = 5_000
+"""Changes of positions up to which all figures of the report are told: of more it would take too long."""
 LATEST_NS: Final = (1 << 63) - 1
 CURVE: Final = """
     WITH chosen AS (
@@ -34,6 +36,10 @@ CURVE: Final = """
 EXTREMES: Final = """
     SELECT max(drawdown)::text, max(peak_equity)::text
     FROM pnl WHERE account = %(account)s AND ts_ns >= %(start_ns)s AND ts_ns < %(end_ns)s"""
+CHANGES: Final = """
+    SELECT count(*) FROM (
+        SELECT 1 FROM position_history WHERE account = %(account)s AND ts_ns < %(end_ns)s LIMIT %(most)s
+    ) AS first_ones"""
 REALIZED: Final = """
     SELECT symbol, (timestamp AT TIME ZONE 'UTC')::date::text AS day,
            sum(gain), sum(paid), count(*), count(*) FILTER (WHERE gain > 0), count(*) FILTER (WHERE gain < 0),
@@ -92,6 +98,9 @@ class Analytics(msgspec.Struct, kw_only=True, frozen=True):
     """Oldest first; the last of each of at most `points` equal intervals."""
     figures: EquityFigures
     """Returns and risk, as `hft report` has them: time-weighted, drawdowns as parts of the peak."""
+    report: Figures | None
+    """All figures of `hft report`, those of fills and round trips too; null where nothing is there, or so much (5,000
+    changes of positions up to the end of the range) that only the report itself goes through it."""
     total: Performance
     by_symbol: list[SymbolPerformance]
     by_day: list[DayPerformance]
@@ -170,10 +179,12 @@ class AccountAnalytics:
     async def _read(self, chosen: dict[str, Any]) -> bytes:
         """The answer, as JSON. Goes through all that the account has in the range."""
         account, as_of_ns = chosen["account"], time.time_ns()
-        curve = await self._database.rows(CURVE, chosen)
-        [(max_drawdown, peak)] = await self._database.rows(EXTREMES, chosen)
-        course = await self._database.rows(live.CURVE, {**chosen, "points": live.POINTS})
-        rows = [Realized(*row) for row in await self._database.rows(REALIZED, chosen)]
+        async with self._database.moment() as ask:
+            curve = await ask(CURVE, chosen)
+            [(max_drawdown, peak)] = await ask(EXTREMES, chosen)
+            course = await ask(live.CURVE, {**chosen, "points": live.POINTS})
+            rows = [Realized(*row) for row in await ask(REALIZED, chosen)]
+            report = await _report(ask, chosen, course)
         shown = Analytics(
             account=account,
             as_of_ns=as_of_ns,
@@ -181,6 +192,7 @@ class AccountAnalytics:
             peak_equity=peak,
             equity=[EquityPoint(**dict(zip(EquityPoint.__struct_fields__, row, strict=True))) for row in curve],
             figures=await asyncio.to_thread(figures, account, course),
+            report=None if report is None else await asyncio.to_thread(report),
             total=Performance(**realized(rows)),
             by_symbol=[
                 SymbolPerformance(symbol=symbol, **realized(part))
@@ -191,3 +203,16 @@ class AccountAnalytics:
             ],
         )
         return browser.encoded(shown)
+
+
+async def _report(ask: Rows, chosen: dict[str, Any], course: list[tuple[Any, ...]]) -> Callable[[], Figures] | None:
+    """What makes all figures, None where they are not told. `course`: rows of `live.CURVE`."""
+    [(changes,)] = await ask(CHANGES, {**chosen, "most": MOST_CHANGES + 1})
+    if not course or changes > MOST_CHANGES:
+        return None
+    fills = await ask(live.FILLS_OF, chosen)
+    history = await ask(live.HISTORY, chosen)
+    [(marks,)] = await ask(live.LAST_MARKS, chosen)
+    prices = await ask(live.PRICES, {**chosen, "after_ns": live.AFTER_NS})
+    account, start_ns = chosen["account"], chosen["start_ns"]
+    return lambda: live.result(account, start_ns, course, fills, [], history, marks, prices).figures

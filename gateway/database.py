@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeAlias
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -13,6 +14,10 @@ from gateway.problems import unavailable
 from streams.lifecycle import Outage
 
 log = logging.getLogger(__name__)
+
+Values: TypeAlias = Sequence[Any] | dict[str, Any]
+Rows: TypeAlias = Callable[[str, Values], Awaitable[list[tuple[Any, ...]]]]
+"""Of a query and its values."""
 
 CONNECTIONS: Final = 8
 WAIT_S: Final = 2.0
@@ -52,16 +57,30 @@ class Database:
     def away(self) -> bool:
         return self._outage.away
 
-    async def rows(self, query: str, values: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
+    async def rows(self, query: str, values: Values = ()) -> list[tuple[Any, ...]]:
         """All rows of a query. Raises `Problem` 503 where Postgres is away or too slow."""
+        async with self._connection() as connection:
+            return await (await connection.execute(query, values)).fetchall()
+
+    @asynccontextmanager
+    async def moment(self) -> AsyncIterator[Rows]:
+        """`rows` for queries that see one state of the database, whatever is written meanwhile."""
+        async with self._connection() as connection, connection.transaction():
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+            async def rows(query: str, values: Values = ()) -> list[tuple[Any, ...]]:
+                return await (await connection.execute(query, values)).fetchall()
+
+            yield rows
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
         try:
             async with self._pool.connection(AWAY_WAIT_S if self.away else WAIT_S) as connection:
-                cursor = await connection.execute(query, values)
-                found = await cursor.fetchall()
+                yield connection
         except (PoolTimeout, psycopg.OperationalError) as error:
             if isinstance(error, psycopg.errors.QueryCanceled):
                 raise unavailable("postgres", "Postgres takes too long to answer this; ask for less") from None
             self._outage.lost(error)
             raise unavailable("postgres", "Postgres, which holds what this answers from, is away") from None
         self._outage.back()
-        return found

@@ -322,19 +322,20 @@ def _on_levels(strategy: str, given: dict[str, str], options: Mapping[str, Any],
     from streams.feeds.lobster.reader import LobsterError, read
     from streams.strategies import catalog
     from streams.strategies.instrument import listed
-    from streams.strategies.strategy import parameters
+    from streams.strategies.strategy import parameters, with_symbol
 
     if strategy not in levels.TWINS:
         raise OperatorError(f"{strategy} has no compiled twin: levels are for {', '.join(levels.TWINS)}")
     if bool(options["dbn"]) == (options["lobster"] is not None) or options["latencies"] is not None:
         raise click.UsageError("levels are of --dbn FILE… or of --lobster FILE, with --latency-us")
     kind = catalog.find(strategy)
-    chosen = parameters(kind, given)
     try:
         if options["dbn"]:
+            chosen = parameters(kind, given)
             unit, tape = dbn_tape.read(options["dbn"], chosen.symbol)
         else:
             day = read(options["lobster"], options["book"])
+            chosen = parameters(kind, with_symbol(kind, given, [day.symbol] if day.symbol else []))
             unit, tape = listed(instrument(day, chosen.symbol)), levels.lobster_tape(day, chosen.symbol)
     except (DbnError, LobsterError) as error:
         raise OperatorError(f"{error}") from None

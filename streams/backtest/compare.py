@@ -100,8 +100,8 @@ class Line(NamedTuple):
 
     client_order_id: str
     symbol: str
-    live_lots: int
-    backtest_lots: int
+    live_quantity: str
+    backtest_quantity: str
     causes: tuple[int, ...]
 
     @property
@@ -139,7 +139,7 @@ class Comparison:
     def report(self) -> str:
         head = f"{'order':28} {'symbol':8} {'live':>8} {'backtest':>8}" + "".join(f" {cause:>12}" for cause in CAUSES)
         rows = [
-            f"{line.client_order_id[:28]:28} {line.symbol:8} {line.live_lots:8} {line.backtest_lots:8}"
+            f"{line.client_order_id[:28]:28} {line.symbol:8} {line.live_quantity:>8} {line.backtest_quantity:>8}"
             + "".join(f" {money_text(value):>12}" for value in line.causes)
             for line in sorted(self.lines, key=lambda line: -abs(line.total))[:SHOWN]
         ]
@@ -387,7 +387,8 @@ def _compared(account: str, live: Orders, exact: Play, moved: Play, assumed: Ass
         found.backtest_value += values[-1]
         if any(causes):
             lots = [step.maker_lots + step.taker_lots for step in (steps[0], steps[-1])]
-            found.lines.append(Line(name, entry.definition.symbol, lots[0], lots[1], causes))
+            filled = (entry.scale.quantity_text(one) for one in lots)
+            found.lines.append(Line(name, entry.definition.symbol, *filled, causes))
     return found
 
 

@@ -106,16 +106,32 @@ def read(dsn: str, account: str, start_ns: int, end_ns: int) -> Result:
     chosen: dict[str, Any] = {"account": account, "start_ns": start_ns, "end_ns": end_ns, "points": POINTS}
     try:
         with psycopg.connect(dsn, connect_timeout=5) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # the account trades on meanwhile
             equity = connection.execute(CURVE, chosen).fetchall()
             if not equity:
                 raise DataError(f"{account}: Postgres holds no P&L of that account in that time")
             fills = connection.execute(FILLS_OF, chosen).fetchall()
             orders = connection.execute(ORDERS_OF, chosen).fetchall()
-            changes = by_strategy(connection.execute(HISTORY, chosen).fetchall())
+            history = connection.execute(HISTORY, chosen).fetchall()
             ((marks,),) = connection.execute(LAST_MARKS, chosen).fetchall()
             prices = connection.execute(PRICES, {**chosen, "after_ns": AFTER_NS}).fetchall()
     except psycopg.Error as error:
         raise DataError(f"Postgres: {str(error).splitlines()[0]}") from None
+    return result(account, start_ns, equity, fills, orders, history, marks, prices)
+
+
+def result(
+    account: str,
+    start_ns: int,
+    equity: list[tuple[Any, ...]],
+    fills: list[tuple[Any, ...]],
+    orders: list[tuple[Any, ...]],
+    history: list[tuple[Any, ...]],
+    marks: Any,
+    prices: list[tuple[Any, ...]],
+) -> Result:
+    """Of the rows of these queries; there is some equity. `marks`: those of the last row of P&L."""
+    changes = by_strategy(history)
     known = msgspec.convert(marks, dict[str, Mark])
     trips = round_trips(account, changes, {name: Decimal(mark.price) for name, mark in known.items()}, equity[-1][0])
     return Result(

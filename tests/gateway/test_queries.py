@@ -7,10 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from engine.client import Client
 from engine.messages import Fill, Instrument, Pnl, Position, Trade
+from streams.reports import live
 from tests.gateway.conftest import define, numbers, open_account
 from tests.gateway.running import Running, eventually
 from tests.gateway.test_orders import place
@@ -30,6 +32,7 @@ class Day:
     canceled order, and one that still works, in one symbol; and an order in another."""
 
     def __init__(self, gateway: Running, engine: Client) -> None:
+        self.dsn = gateway.system.settings.dsn
         self.account = open_account(engine, gateway)
         self.other = open_account(engine, gateway)
         self.symbol, self.quiet = (define(engine, f"GW{next(numbers)}") for _ in range(2))
@@ -260,6 +263,10 @@ def test_analytics(day: Day) -> None:
         shown["figures"]["final_equity"] - shown["figures"]["starting_equity"] - shown["figures"]["deposits"]
     )
     assert shown["figures"]["max_drawdown"] >= 0
+    names = ("fills", "fees", "round_trips", "hit_rate", "slippage_bps", "markouts", "by_strategy")
+    told = {name: shown["report"][name] for name in names}
+    written = msgspec.to_builtins(live.read(day.dsn, day.account, 0, int(shown["as_of_ns"])).figures)
+    assert told == {name: written[name] for name in told}, "as the tear sheet has it"
     nothing = day.trader.get("/api/analytics", params={"end_ns": 1}).json()
     assert (nothing["figures"]["returns"], nothing["figures"]["sharpe"]) == (0, None)
     assert (nothing["equity"], nothing["total"]["fills"], nothing["max_drawdown"]) == ([], 0, None)

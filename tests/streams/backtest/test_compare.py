@@ -89,8 +89,8 @@ def test_a_day_under_its_own_conditions_shows_only_what_levels_cannot_tell() -> 
     found = small_day().compare()
     causes = found.by_cause()
     assert (causes["data"], causes["latency"], causes["fee"]) == (0, 0, 0)
-    queue = {line.client_order_id: line.backtest_lots for line in found.lines}
-    assert queue["rests"] == 0, "by levels 10 stood in front, and only 7 were traded"
+    queue = {line.client_order_id: line.backtest_quantity for line in found.lines}
+    assert queue["rests"] == "0", "by levels 10 stood in front, and only 7 were traded"
     # 2 of the 6 were bought at 100.08 and not at the touch of 100.05.
     assert causes["slippage"] == 2 * 30_000
     assert found.backtest_value - found.live_value == sum(causes.values())

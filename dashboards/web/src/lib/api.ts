@@ -86,12 +86,33 @@ export interface EquityFigures {
   readonly returns: number;
 }
 
+/** What one symbol or strategy contributed: round trips, after fees. */
+export interface Share {
+  readonly name: string;
+  readonly net_pnl: number;
+  readonly fees: number;
+  readonly fills: number;
+  readonly round_trips: number;
+  readonly hit_rate: number | null;
+}
+
+/** What `hft report` says of fills and round trips. */
+export interface ReportFigures extends EquityFigures {
+  readonly round_trips: number;
+  readonly hit_rate: number | null;
+  readonly profit_factor: number | null;
+  readonly slippage_bps: number | null;
+  readonly by_strategy: readonly Share[];
+}
+
 export interface Analytics {
   readonly account: string;
   readonly max_drawdown: DecimalText | null;
   readonly peak_equity: DecimalText | null;
   readonly equity: readonly EquityPoint[];
   readonly figures: EquityFigures;
+  /** Null where there is so much that only the report goes through it. */
+  readonly report: ReportFigures | null;
   readonly total: Performance;
   readonly by_symbol: readonly (Performance & { readonly symbol: string })[];
   readonly by_day: readonly (Performance & { readonly day: string })[];
