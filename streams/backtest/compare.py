@@ -387,8 +387,8 @@ def _compared(account: str, live: Orders, exact: Play, moved: Play, assumed: Ass
         found.backtest_value += values[-1]
         if any(causes):
             lots = [step.maker_lots + step.taker_lots for step in (steps[0], steps[-1])]
-            filled = (entry.scale.quantity_text(one) for one in lots)
-            found.lines.append(Line(name, entry.definition.symbol, *filled, causes))
+            before, after = (entry.scale.quantity_text(one) for one in lots)
+            found.lines.append(Line(name, entry.definition.symbol, before, after, causes))
     return found
 
 
