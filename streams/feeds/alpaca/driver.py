@@ -21,6 +21,8 @@ from streams.feeds.alpaca.mirror import Mirror
 from streams.feeds.alpaca.source import Keys, Source, SourceError, State, drained, newest_quotes
 from streams.feeds.alpaca.tape import Tape
 from streams.feeds.instructions import session_tag
+from streams.feeds.simulated.market import account_names
+from streams.feeds.simulated.parameters import Parameters
 from streams.lifecycle import Outage, stop_on_signals
 from streams.strategies.instrument import Listed, listed
 
@@ -108,10 +110,12 @@ class Market:
         self._refused: set[str] = set()
 
     def open(self) -> None:
-        """Opens the account and takes back what an earlier session left."""
+        """Opens the account and takes back what an earlier session left, and what the simulated market did: its orders
+        would stand at prices of its own."""
         if ACCOUNT not in self._session.account_ids:
             self._client.administer(DefineAccount(account=ACCOUNT, deposit=DEPOSIT))
-        self._client.submit([CancelAll(account=ACCOUNT)])
+        simulated = [name for name in account_names(Parameters()) if name in self._session.account_ids]
+        self._client.submit([CancelAll(account=name) for name in (ACCOUNT, *simulated)])
         self._session = self._client.connect()
         self._mirror = Mirror(ACCOUNT, session_tag(self._session), self._units)
         self._settle()

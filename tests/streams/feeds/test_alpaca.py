@@ -27,7 +27,7 @@ from streams.feeds.alpaca.mirror import Mirror
 from streams.feeds.alpaca.source import Keys, SourceError, State, newest_quotes
 from streams.feeds.alpaca.tape import Tape
 from streams.strategies.instrument import Listed
-from tests.engine.doors import free_address, open_engine, token
+from tests.engine.doors import AAPL, free_address, open_engine, token
 from tests.streams.feeds.alpaca_play import play
 from tests.streams.feeds.alpaca_server import KEY, SECRET, alpaca, quote, streamed, trade
 
@@ -170,6 +170,12 @@ def test_the_market_follows_alpaca_through_faults(
         open_engine(tmp_path / "journal", market_data=published) as (_, address),
         Client(address, token()) as client,
     ):
+        # What the simulated market of an earlier start has left would trade with the quotes.
+        client.administer(AAPL)
+        client.administer(DefineAccount(account="sim-maker-1"))
+        client.connect()
+        left = NewOrder(account="sim-maker-1", symbol="AAPL", side="buy", quantity=Decimal(5), limit_price=Decimal(150))
+        assert client.submit([left])[0].order_status == "new"
 
         def top() -> tuple[Any, ...]:
             book = client.depth("AAPL", 1)
