@@ -98,7 +98,8 @@ def top(times: int | None, every: float) -> None:
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     try:
-        watch(folders(load().var), console, times=times, every_s=every)
+        settings = load()
+        watch(settings, folders(settings.var), console, times=times, every_s=every)
     except KeyboardInterrupt:
         return
 

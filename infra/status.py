@@ -27,6 +27,8 @@ from infra.state import State, holder, read
 DOWN_S: Final = 15.0
 POLL_S: Final = 0.1
 TAIL_LINES: Final = 40
+WELL: Final = ("ready", "external")
+"""States of a process that works."""
 
 
 def running(folders: Folders) -> State | None:
@@ -43,9 +45,9 @@ def table(settings: Settings, state: State, *, now_s: float) -> tuple[list[tuple
     healthy = state.phase == "healthy"
     for service in state.services:
         name, condition = service.name, str(service.state)
-        if condition in ("ready", "external") and name in answering and not answering[name]():
+        if condition in WELL and name in answering and not answering[name]():
             condition = "unreachable"
-        healthy = healthy and condition in ("ready", "external")
+        healthy = healthy and condition in WELL
         up = "" if service.started_at is None or service.pid is None else duration(now_s - service.started_at)
         pid = "" if service.pid is None else str(service.pid)
         before = f"before: {service.last_end}" if service.last_end else ""

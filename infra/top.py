@@ -16,7 +16,8 @@ from infra.errors import OperatorError
 from infra.folders import Folders
 from infra.overview import FAR_RECORDS, PARTS, Overview, overview
 from infra.scrape import Scrape, duration_text
-from infra.status import running
+from infra.settings import Settings
+from infra.status import WELL, running, table
 
 EVERY_S: Final = 2.0
 
@@ -73,14 +74,24 @@ def render(shown: Overview, at: str) -> Group:
     return Group(Panel(wall, title=f"hft {at}"), Panel(books, title="books"), Panel(said, title="alerts"))
 
 
-def take(folders: Folders, now_s: float) -> Scrape:
-    """What the processes of the running system tell. Raises `OperatorError` where none runs."""
-    if running(folders) is None:
+def take(settings: Settings, folders: Folders, now_s: float) -> tuple[Scrape, list[str]]:
+    """What the processes of the running system tell, and which of them do not work. Raises `OperatorError` where none
+    runs."""
+    state = running(folders)
+    if state is None:
         raise OperatorError(f"nothing runs in {folders.var}: hft up starts it")
-    return scrape.read(metrics.addresses(folders.metrics), now_s)
+    rows, _ = table(settings, state, now_s=now_s)
+    wrong = [
+        f"{name} is {condition}" + (f": {remark}" if remark else "")
+        for name, _, condition, _, _, remark in rows
+        if condition not in WELL
+    ]
+    return scrape.read(metrics.addresses(folders.metrics), now_s), wrong
 
 
-def top(folders: Folders, console: Console, *, times: int | None = None, every_s: float = EVERY_S) -> None:
+def top(
+    settings: Settings, folders: Folders, console: Console, *, times: int | None = None, every_s: float = EVERY_S
+) -> None:
     """Shows it until interrupted, or so many `times`; on a terminal in place, otherwise one screen after the other.
 
     Raises `OperatorError` where nothing runs, or no longer does."""
@@ -88,8 +99,9 @@ def top(folders: Folders, console: Console, *, times: int | None = None, every_s
     shown = 0
     with Live(console=console, auto_refresh=False, screen=console.is_terminal and times is None) as live:
         while times is None or shown < times:
-            now = take(folders, time.time())
-            screen = render(overview(now, before), time.strftime("%H:%M:%S"))
+            now, wrong = take(settings, folders, time.time())
+            seen = overview(now, before)
+            screen = render(seen._replace(alerts=[*wrong, *seen.alerts]), time.strftime("%H:%M:%S"))
             if console.is_terminal:
                 live.update(screen, refresh=True)
             else:

@@ -17,13 +17,16 @@ from engine.quiet import LIBRDKAFKA
 from engine.topics import COMMANDS, DEAD_LETTERS, FILLS, ORDER_EVENTS, PNL, POSITIONS, Topic
 from engine.traces import GIVEN, of_headers, trace_id, trace_of
 from infra.errors import OperatorError
-from infra.log_lines import parsed
+from infra.log_lines import as_text, parsed
 from streams.consumer import log_bounds, place, read_to_end
 
 TRACED: Final = (ORDER_EVENTS, FILLS, POSITIONS, PNL, DEAD_LETTERS)
 """Topics whose records carry the header."""
 ANSWER_S: Final = 10.0
 TEXT_LINE: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) ")
+
+
+TIME_CHARACTERS: Final = len("2026-01-01 00:00:00,000 ")
 
 
 class Step(NamedTuple):
@@ -146,7 +149,7 @@ def of_logs(folder: Path, trace: str) -> list[Step]:
 def _line(name: str, line: str, trace: str) -> Step | None:
     said = parsed(line)
     if said is not None:
-        return Step(said.ts_ns, 0, name, line) if said.trace == trace else None
+        return Step(said.ts_ns, 0, name, as_text(line)[TIME_CHARACTERS:]) if said.trace == trace else None
     found = TEXT_LINE.match(line)
     if found is None or not line.endswith(f" trace={trace}"):
         return None

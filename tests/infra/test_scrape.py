@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from infra import metrics, scrape, services
+from infra import metrics, scrape, services, state
 from infra.errors import OperatorError
 from infra.folders import folders
 from infra.overview import overview, status_lines
@@ -138,4 +139,18 @@ def test_fixed_ports_follow_the_table_and_are_checked() -> None:
 
 def test_top_where_nothing_runs(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="nothing runs in"):
-        take(folders(tmp_path), 0.0)
+        take(Settings(var=tmp_path), folders(tmp_path), 0.0)
+
+
+def test_top_tells_what_does_not_work(tmp_path: Path) -> None:
+    where = folders(tmp_path)
+    where.create()
+    lock = state.RunLock.take(where)
+    services = [
+        state.ServiceState(name="engine", state="ready"),
+        state.ServiceState(name="streams", state="restarting", detail="streams was ended by SIGKILL"),
+    ]
+    state.write(where.run, state.State(pid=os.getpid(), phase="degraded", services=services))
+    _, wrong = take(Settings(var=tmp_path), where, 0.0)
+    lock.release()
+    assert wrong == ["streams is restarting: streams was ended by SIGKILL"]

@@ -26,4 +26,4 @@ def test_lines_of_both_kinds_that_name_the_trace(tmp_path: Path) -> None:
     assert [step.where for step in found] == ["engine.log.1", "engine.log", "gateway.log"]
     assert [step.ts_ns // 1_000_000_000 for step in found] == [1_800_000_000, 1_800_000_001, 1_800_000_002]
     assert found[0].ts_ns % 1_000_000_000 == 250_000_000
-    assert all("filled" in step.text for step in found)
+    assert {step.text for step in found} == {f"DEBUG x: filled trace={TRACE}"}

@@ -153,7 +153,7 @@ def test_top_shows_the_same(system: System, traded: tuple[str, str, Scrape]) -> 
     assert shown.latencies[0].quantiles[0] is not None
     assert {"gateway", "sink-postgres", "sink-redis", "hashes", "audit", "agent-positions"} <= shown.lags.keys()
     screen = io.StringIO()
-    top(system.folders, Console(width=160, file=screen), times=2, every_s=0.2)
+    top(system.settings, system.folders, Console(width=160, file=screen), times=2, every_s=0.2)
     assert screen.getvalue().count("latency until") == 2
     assert account in {one.account for one in overview(look(system), None, most=10_000).accounts}
     assert shown.accounts[0].account in screen.getvalue(), "the largest"
