@@ -130,8 +130,8 @@ def backtest(strategy: str, given: tuple[str, ...], out: Path | None, **options:
     """Run STRATEGY (a shipped name, or FILE.py) on recorded data."""
     with in_one_line():
         if options["levels"] or (options["dbn"] and has_twin(strategy)):
-            if options["others"]:
-                raise click.UsageError("levels are for one strategy: no --with beside it")
+            if options["others"] or options["walk_forward"]:
+                raise click.UsageError("levels are for one strategy and one day: no --with, no --walk-forward")
             _on_levels(strategy, pairs(given), options, out)
             return
         if options["lobster"] is not None:
@@ -315,7 +315,7 @@ def _on_levels(strategy: str, given: dict[str, str], options: Mapping[str, Any],
 
     import numpy as np
 
-    from streams.backtest import dbn_tape, levels
+    from streams.backtest import dbn_tape, levels, sweep
     from streams.backtest.fees import Fees
     from streams.feeds.dbn import DbnError
     from streams.feeds.lobster.plan import instrument
@@ -335,17 +335,14 @@ def _on_levels(strategy: str, given: dict[str, str], options: Mapping[str, Any],
             unit, tape = dbn_tape.read(options["dbn"], chosen.symbol)
         else:
             day = read(options["lobster"], options["book"])
-            chosen = parameters(kind, with_symbol(kind, given, [day.symbol] if day.symbol else []))
+            given = {**with_symbol(kind, given, [day.symbol] if day.symbol else [])}
+            chosen = parameters(kind, given)
             unit, tape = listed(instrument(day, chosen.symbol)), levels.lobster_tape(day, chosen.symbol)
     except (DbnError, LobsterError) as error:
         raise OperatorError(f"{error}") from None
     twin = levels.TWINS[strategy]
     queue = levels.PROPORTIONAL if options["queue"] == "proportional" else levels.BEHIND
     delay_ns = int(options["latency_us"] * 1000)
-    numbers = np.array(twin.parameters(chosen, unit))
-    started = time.perf_counter()
-    outcome = levels.run(twin.quoting, tape, numbers, latency_ns=delay_ns, queue=queue, most_fills=1 << 20)
-    seconds = time.perf_counter() - started
     fees = Fees(options["fee_ppm"], options["fee_ppm"], per_unit=Decimal(options["fee_per_unit"]))
     assumed = {
         "data": f"levels and trades of {unit.symbol}, {tape.rows:,} rows",
@@ -353,8 +350,24 @@ def _on_levels(strategy: str, given: dict[str, str], options: Mapping[str, Any],
         "latency": f"orders {options['latency_us']:g} µs",
         "fees": str(fees),
     }
-    result = levels.as_result(outcome, tape, unit, options["cash"], fees, assumed)
-    show(replace(result, seconds=seconds), out)
+
+    def once(chosen: Any) -> Result:
+        numbers = np.array(twin.parameters(chosen, unit))
+        started = time.perf_counter()
+        outcome = levels.run(twin.quoting, tape, numbers, latency_ns=delay_ns, queue=queue, most_fills=1 << 20)
+        seconds = time.perf_counter() - started
+        return replace(levels.as_result(outcome, tape, unit, options["cash"], fees, assumed), seconds=seconds)
+
+    if not options["sweep"]:
+        show(once(chosen), out)
+        return
+    variants = sweep.grid(options["sweep"])
+    trials = []
+    with progress("sweep") as tell:
+        for done, one in enumerate(variants, 1):
+            trials.append(sweep.judged(one, once(parameters(kind, {**given, **one}))))
+            tell(done, len(variants))
+    show_trials(trials, len(variants), out)
 
 
 def entrants_of(strategy: str, given: dict[str, str], others: Sequence[str], symbols: Sequence[str]) -> list[Entrant]:
@@ -402,7 +415,7 @@ def show(result: Result, out: Path | None) -> None:
 
 def _sweep(job: Job, variants: list[dict[str, str]], options: Mapping[str, Any], out: Path | None) -> None:
     from streams.backtest import sweep
-    from streams.backtest.report import fold_text, sweep_text
+    from streams.backtest.report import fold_text
 
     if options["walk_forward"]:
         with progress("walk forward") as tell:
@@ -413,7 +426,14 @@ def _sweep(job: Job, variants: list[dict[str, str]], options: Mapping[str, Any],
         return
     with progress("sweep") as tell:
         trials: list[Trial] = sweep.run(job, variants, processes=options["jobs"], progress=tell)
-    click.echo(sweep_text(trials, len(variants)))
+    show_trials(trials, len(variants), out)
+
+
+def show_trials(trials: Sequence[Trial], tried: int, out: Path | None) -> None:
+    from streams.backtest import sweep
+    from streams.backtest.report import sweep_text
+
+    click.echo(sweep_text(trials, tried))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         sweep.table(trials).write_parquet(out / "sweep.parquet")

@@ -62,7 +62,7 @@ def sweep_text(trials: Sequence[Trial], tried: int) -> str:
     """The best variants, and how much of the best one's Sharpe ratio the number of trials explains."""
     ranked = sorted(trials, key=lambda one: -math.inf if math.isnan(one.sharpe) else one.sharpe, reverse=True)
     lines = [f"{len(trials):,} of {tried:,} variants could run", ""]
-    lines.append(f"{'Sharpe, a bar':>14} {'final equity':>14} {'drawdown':>9} {'trips':>6}  parameters")
+    lines.append(f"{'Sharpe, a step':>14} {'final equity':>14} {'drawdown':>9} {'trips':>6}  parameters")
     lines += [trial_line(one) for one in ranked[:SHOWN]]
     return "\n".join([*lines, "", warning(trials)])
 

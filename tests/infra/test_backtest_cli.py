@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import polars as pl
 import pytest
 from click.testing import CliRunner
@@ -54,6 +55,20 @@ def test_a_sweep_and_a_walk_forward(bars: str, tmp_path: Path) -> None:
     assert "warning: the best of 4 trials" in said
     assert pl.read_parquet(tmp_path / "out" / "sweep.parquet").height == 4
     assert "out of sample together" in run("backtest", *CROSS, "--bars", bars, *grid, "--walk-forward", "2")
+
+
+def test_a_sweep_on_levels() -> None:
+    """By the compiled twin, which is what levels are for."""
+    folder = Path(__file__).parents[3] / "shared" / "marketdata" / "lobster_aapl_999"
+    if not folder.exists():
+        pytest.skip("../shared/marketdata/lobster_aapl_999 is not there")
+    name = "AAPL_2012-06-21_34200000_57600000_{}_10.csv"
+    files = ("--lobster", f"{folder / name.format('message')}", "--book", f"{folder / name.format('orderbook')}")
+    said = run("backtest", "imbalance", "--levels", *files, "--sweep", "threshold=0.1,0.5")
+    assert "2 of 2 variants could run" in said
+    assert "threshold=0.5" in said
+    with pytest.raises(click.UsageError, match="no --walk-forward"):
+        run("backtest", "imbalance", "--levels", *files, "--sweep", "threshold=0.1", "--walk-forward", "1")
 
 
 @pytest.mark.parametrize(
