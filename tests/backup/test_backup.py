@@ -1,4 +1,5 @@
-"""Trade, back up, wipe everything, restore, go on: `make test-backup`. Once while orders come in, once at rest."""
+"""Trade, back up, wipe everything, restore, go on: `make test-backup`. Once while orders come in, once at rest and with
+positions that were made anew."""
 
 from __future__ import annotations
 
@@ -26,6 +27,8 @@ from tests.system import System, running_system, settings_for
 pytestmark = [pytest.mark.backup, pytest.mark.timeout(900)]
 
 SEED = 7
+QUOTA_GB = 25.0
+"""Each part of it holds what this test writes."""
 ORDERS = 1_500
 """Commands that are acknowledged before the first backup, while others go on."""
 TABLES = {
@@ -109,7 +112,7 @@ class Facts:
     """What must be the same after a restore."""
 
     shown: dict[str, Any]
-    """Account → what REST tells: working orders, positions, P&L."""
+    """Account → what REST tells: working orders, the latest of all, positions, P&L."""
     tables: dict[str, list[dict[str, Any]]]
     until: Cursor
     topics: dict[tuple[str, int], str]
@@ -119,6 +122,7 @@ class Facts:
         shown = {
             account: [
                 get(system, "/api/orders", account=account, status="working", limit="500"),
+                get(system, "/api/orders", account=account, limit="100"),
                 get(system, "/api/positions", account=account),
                 get(system, "/api/pnl", account=account),
             ]
@@ -165,7 +169,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_trade_back_up_wipe_restore_go_on(folder: Path) -> None:
     var, busy, still = folder / "var", folder / "busy", folder / "still"
     taken = Taken()
-    with running_system(var) as system:
+    with running_system(var, disk_quota_gb=QUOTA_GB) as system:
         log_in(system)
         succeed(system, "user", "role", "demo", "trader")
         with loading(system, "before", SEED, taken):
@@ -174,6 +178,8 @@ def test_trade_back_up_wipe_restore_go_on(folder: Path) -> None:
             succeed(system, "backup", str(busy))
             after = len(taken.acknowledged)
         assert after > len(before), "no order was taken while the backup was made: it did not happen under load"
+        agrees(system)
+        succeed(system, "rebuild", "positions", "--from", "earliest")
         agrees(system)
         facts = Facts.of(system)
         assert any(orders["orders"] for orders, *_ in facts.shown.values()), "nobody has a working order"
