@@ -21,12 +21,12 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 import zmq
-import zmq.asyncio
 from numpy.typing import NDArray
 
 from engine import answers, frames
 from engine.answers import in_json, in_records, must_log_in, request
 from engine.deadlines import Deadlines
+from engine.dealer import Dealer
 from engine.directory import Directory, prepare
 from engine.joining import Joining
 from engine.messages import (
@@ -356,12 +356,11 @@ class AsyncClient(_Connection):
     def __init__(self, address: str, token: str, **options: Any) -> None:
         """`options`: timeout_s, durability, cancel_on_disconnect."""
         super().__init__(address, token, **options)
-        self._context = zmq.asyncio.Context()
-        self._socket = _socket(self._context, address)
+        self._context = zmq.Context()
+        self._dealer = Dealer(_socket(self._context, address), self._receive)
         self._waiting: dict[bytes, asyncio.Future[bytes]] = {}
         self._deadlines = Deadlines(self._timeout_s, self._silence)
         self._unsent = 0
-        self._reader: asyncio.Task[None] | None = None
         self._login = asyncio.Lock()
         self._joining = Joining(self.submit_records, self._silence)
         self._reports: asyncio.Queue[Reports] = asyncio.Queue(MOST_REPORTS)
@@ -396,15 +395,13 @@ class AsyncClient(_Connection):
         assert self._directory is not None
         return self._directory
 
-    async def _read(self) -> None:
-        while True:
-            parts = await self._socket.recv_multipart()
-            if len(parts) < 2:
-                self._keep(_as_reports(parts[-1]))
-                continue
-            future = self._waiting.pop(parts[-2], None)
-            if future is not None and not future.done():
-                future.set_result(parts[-1])
+    def _receive(self, parts: list[bytes]) -> None:
+        if len(parts) < 2:
+            self._keep(_as_reports(parts[-1]))
+            return
+        future = self._waiting.pop(parts[-2], None)
+        if future is not None and not future.done():
+            future.set_result(parts[-1])
 
     def _keep(self, reports: Reports | None) -> None:
         if reports is None:
@@ -417,28 +414,25 @@ class AsyncClient(_Connection):
         """Raises TimeoutError where there is no connection in time, and then the payload never goes out."""
         if self._unsent >= MOST_UNSENT:
             raise Refusal(Reason.BUSY, "", f"{MOST_UNSENT} requests wait for the engine's connection already")
-        sent = self._socket.send_multipart([number, payload])
-        if sent.done():
-            sent.result()
+        waiting = self._dealer.send(number, payload)
+        if waiting is None:
             return
         self._unsent += 1
         try:
             async with asyncio.timeout(self._timeout_s):
-                await sent
+                await waiting
         except TimeoutError:
             raise self._no_connection() from None
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if self._socket.closed and task is not None and not task.cancelling():
-                # pyzmq cancels what waits to be sent when somebody closes the socket: the caller itself is to go on.
+            if self._dealer.is_closed and task is not None and not task.cancelling():
+                # Somebody has closed the client: the caller itself is to go on.
                 raise self._no_connection() from None
             raise
         finally:
             self._unsent -= 1
 
     async def _ask(self, payload: bytes) -> bytes:
-        if self._reader is None:
-            self._reader = asyncio.create_task(self._read(), name="engine-replies")
         number = next(self._numbers).to_bytes(8, "little")
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
@@ -535,8 +529,5 @@ class AsyncClient(_Connection):
     async def close(self) -> None:
         self._joining.close()
         self._deadlines.close()
-        if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
-        self._socket.close()
+        self._dealer.close()
         self._context.term()

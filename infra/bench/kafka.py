@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -20,6 +21,7 @@ from infra.bench.published import EVENTS, Published, wait_until
 from infra.bench.sandbox import Sandbox, sandbox
 from infra.bench.topic_orders import fill, producer
 from infra.kafka import create_topics
+from infra.process import Program
 
 ACCOUNTS: Final = 100
 LIMIT_S: Final = 900.0
@@ -28,8 +30,10 @@ MAKER: Final = "bench-maker"
 SYMBOL: Final = "BTCUSD"
 PRICE: Final = "68000.00"
 HOP: Final = Topic("bench-hop", NewOrder, "symbol")
+RELAY: Final = Topic("bench-relay", NewOrder, "symbol")
+RELAYED: Final = Topic("bench-relayed", NewOrder, "symbol")
 ROUNDS: Final = 3
-"""Bare hops and orders take turns, so that both see the same machine."""
+"""Bare hops, bare relays and orders take turns, so that all see the same machine."""
 
 
 class FillName(msgspec.Struct):
@@ -48,7 +52,7 @@ _order: Final = msgspec.json.Decoder(OrderName)
 def run(orders: int, latency_orders: int, per_second: int, say: Callable[[str], None]) -> Result:
     """`orders` are read from the filled topic; then `latency_orders` a round go through at `per_second`."""
     with sandbox(kafka=True) as place:
-        create_topics(place.settings.bootstrap, place.settings.partitions, 1, topics=(HOP,))
+        create_topics(place.settings.bootstrap, place.settings.partitions, 1, topics=(HOP, RELAY, RELAYED))
         engine = place.start(place.engine())
         _open_accounts(place.client())
         say(f"filling the topic orders: {orders:,} records")
@@ -134,7 +138,8 @@ def _publisher(place: Sandbox, say: Callable[[str], None]) -> list[Figure]:
 
 
 def _latency(place: Sandbox, count: int, per_second: int, say: Callable[[str], None]) -> list[Figure]:
-    """A resting order large enough for all takers, then orders of one lot that trade with it."""
+    """A resting order large enough for all takers, then orders of one lot that trade with it; in turns with them, what
+    one hop through the broker takes, and two with a process between that only reads and writes."""
     bootstrap = place.settings.bootstrap
     [reply] = place.client().submit(
         [
@@ -151,22 +156,31 @@ def _latency(place: Sandbox, count: int, per_second: int, say: Callable[[str], N
     )
     if reply.outcome != "accepted":
         raise ValueError(f"the resting order was refused: {reply.text}")
+    place.start(_relay(place))
     sender = producer(bootstrap)
-    bare: list[NDArray[np.float64]] = []
-    ours: list[NDArray[np.float64]] = []
+    ways = {"order to fill record": (ORDERS, FILLS), "bare hop": (HOP, HOP), "bare relay, two hops": (RELAY, RELAYED)}
+    took: dict[str, list[NDArray[np.float64]]] = {name: [] for name in ways}
     for turn in range(1, ROUNDS + 1):
         say(f"latency at {per_second:,} orders/s: round {turn} of {ROUNDS}")
-        for topic, read, measured in ((HOP, HOP, bare), (ORDERS, FILLS, ours)):
+        for name, (topic, read) in ways.items():
             hop = Hop(bootstrap, read.name, _name_in_fill if read is FILLS else _name_in_order)
-            measured.append(hop.measure(sender, topic.name, lambda k, turn=turn: _taker(turn, k), count, per_second))  # type: ignore[misc]
+            took[name].append(hop.measure(sender, topic.name, lambda k, turn=turn: _taker(turn, k), count, per_second))  # type: ignore[misc]
             hop.close()
-    own = quantiles("order to fill record:", np.concatenate(ours), "ms", parts=(50, 99))
-    hops = quantiles("bare produce-and-consume hop:", np.concatenate(bare), "ms", parts=(50, 99))
+    found = {name: quantiles(f"{name}:", np.concatenate(times), "ms", parts=(50, 99)) for name, times in took.items()}
+    own, hops, relays = found.values()
     ratios = [
-        Figure(f"order to fill record: {part} to the bare hop's", float(mine.value) / float(other.value), "×")
-        for part, mine, other in zip(("p50", "p99"), own, hops, strict=True)
+        Figure(f"{name}: {part} to the bare hop's", float(mine.value) / float(other.value), "×")
+        for name, figures in (("order to fill record", own), ("bare relay, two hops", relays))
+        for part, mine, other in zip(("p50", "p99"), figures, hops, strict=True)
     ]
-    return [*own, *hops, *ratios]
+    return [*own, *hops, *relays, *ratios]
+
+
+def _relay(place: Sandbox) -> Program:
+    mark = place.folders.mark("relay")
+    names = (place.settings.bootstrap, RELAY.name, RELAYED.name, str(mark))
+    command = (sys.executable, "-m", "infra.bench.relay", *names)
+    return Program(name="relay", command=command, log=place.folders.log("relay"), probe=mark.exists)
 
 
 def _taker(turn: int, number: int) -> tuple[str, str]:

@@ -34,10 +34,11 @@ def order(client_order_id: str) -> NewOrder:
 
 def test_an_order_that_was_not_sent_never_arrives(tmp_path: Path) -> None:
     address = free_address()
-    with closing(Client(address, token(), timeout_s=0.3)) as client:
+    with closing(Client(address, token())) as client:
         with open_engine(tmp_path, address=address):
             define(client, "demo")
             client.connect()
+        client._timeout_s = 0.3
         for k in range(3):
             with pytest.raises(TimeoutError):
                 client.submit([order(f"late{k}")])
@@ -169,3 +170,18 @@ def test_who_waits_for_an_answer_while_another_closes_the_client_goes_on() -> No
             await answer(address, engine)
 
     asyncio.run(served())
+
+
+def test_every_request_of_many_at_once_is_answered(tmp_path: Path) -> None:
+    """The socket's descriptor tells of a change once: nobody may be forgotten who asks in that very moment."""
+
+    async def ask(address: str) -> int:
+        async with AsyncClient(address, token(), timeout_s=30) as client:
+
+            async def one_after_another() -> int:
+                return sum([await client.ping() >= 0 for _ in range(20)])
+
+            return sum(await asyncio.gather(*(one_after_another() for _ in range(100))))
+
+    with open_engine(tmp_path) as (_, address):
+        assert asyncio.run(ask(address)) == 2000
