@@ -19,6 +19,8 @@ class Breakout(Strategy):
         allow_short: bool = False
         watch: bool = False
         """Exits at the market after a bar that reached one, in place of a bracket: for a venue that takes no lists."""
+        bar_seconds: Count = 60
+        """Of the bars that a live run makes; a backtest takes them as they are."""
 
     class State(Strategy.State):
         highest: Highest | None = None

@@ -18,6 +18,8 @@ class MovingAverageCross(Strategy):
         fraction: float = 0.0
         """Of the equity to hold instead of a fixed quantity; 0: `quantity` counts."""
         allow_short: bool = False
+        bar_seconds: Count = 60
+        """Of the bars that a live run makes; a backtest takes them as they are."""
 
     class State(Strategy.State):
         fast: Mean | None = None

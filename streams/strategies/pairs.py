@@ -28,6 +28,8 @@ class Pairs(Strategy):
         """… and given up."""
         quantity: Positive = 10.0
         """Of the first; the second in proportion to the ratio."""
+        bar_seconds: Count = 60
+        """Of the bars that a live run makes; a backtest takes them as they are."""
 
     class State(Strategy.State):
         closes: dict[str, float] = field(default_factory=dict)

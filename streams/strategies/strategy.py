@@ -20,7 +20,7 @@ without a seed of its own. Then it sends the same orders for the same events whe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 from msgspec import Meta, Struct
@@ -32,6 +32,7 @@ from streams.strategies.events import Bar, BookUpdate, OrderUpdate, Timer, Trade
 Symbol = Annotated[str, Meta(min_length=1, max_length=16, pattern=NAME_PATTERN)]
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+MINUTE_S: Final = 60
 
 
 class ParameterError(ValueError):
@@ -70,8 +71,8 @@ class Strategy:
 
     @property
     def bar_seconds(self) -> int:
-        """Length of the bars that a live run makes from trades."""
-        return 60
+        """Length of the bars that a live run makes from trades: the parameter of this name where there is one."""
+        return int(getattr(self.parameters, "bar_seconds", MINUTE_S))
 
     @property
     def timer_seconds(self) -> float:

@@ -17,7 +17,7 @@ from streams.strategies.events import Bar, BookUpdate, OrderUpdate, TradeUpdate
 from streams.strategies.instrument import Listed
 from streams.strategies.moving_average_cross import MovingAverageCross
 from streams.strategies.running import Running
-from streams.strategies.strategy import ParameterError, parameters
+from streams.strategies.strategy import ParameterError, parameters, with_symbol
 
 UNITS = {
     "AAPL": Listed("AAPL", Decimal("0.01"), Decimal(1)),
@@ -60,6 +60,22 @@ def test_a_wrong_parameter_is_named_with_its_rule(given: dict[str, str], message
     with pytest.raises(ParameterError) as raised:
         parameters(MovingAverageCross, given)
     assert message.lower() in str(raised.value).lower()
+
+
+def test_what_data_has_only_one_of_need_not_be_named() -> None:
+    assert with_symbol(MovingAverageCross, {"fast": "3"}, ["A"]) == {"symbol": "A", "fast": "3"}
+    assert with_symbol(MovingAverageCross, {"symbol": "B"}, ["A"]) == {"symbol": "B"}
+    assert with_symbol(MovingAverageCross, {}, ["A", "B"]) == {}
+    assert with_symbol(catalog.find("pairs"), {}, ["A"]) == {}
+
+
+def test_how_long_live_bars_are() -> None:
+    for name, given in (("moving-average-cross", {"symbol": "A"}), ("pairs", {"first": "A", "second": "B"})):
+        kind = catalog.find(name)
+        assert kind(parameters(kind, given), desk()).bar_seconds == 60
+        assert kind(parameters(kind, {**given, "bar_seconds": "5"}), desk()).bar_seconds == 5
+    kind = catalog.find("imbalance")
+    assert kind(parameters(kind, {"symbol": "A"}), desk()).bar_seconds == 60
 
 
 def test_parameters_that_do_not_fit_together() -> None:
