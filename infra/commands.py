@@ -144,11 +144,12 @@ def run(name: str, ready_file: Path | None) -> None:
 
 
 @hft.command()
-def setup() -> None:
+@click.option("--wait", type=click.FloatRange(min=0), help="Seconds that each server may take to answer [default: 10].")
+def setup(wait: float | None) -> None:
     """Prepare your own Kafka, Postgres and Redis: topics, schema, secret. `hft up` does this by itself."""
     from infra.setup import setup as prepare
 
-    prepare(load(), click.echo)
+    prepare(load(), click.echo, wait)
 
 
 @hft.command()

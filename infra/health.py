@@ -17,7 +17,7 @@ from infra.services import gateways
 from infra.settings import Settings
 
 PATIENCE_S: Final = 10.0
-"""How long a server of somebody else's may take to answer."""
+"""How long a server of somebody else's may take to answer, where nobody says how long to wait for it."""
 PROBE_S: Final = 2.0
 
 
@@ -31,10 +31,11 @@ def without_password(url: str) -> str:
     return urlunsplit((parts.scheme, user + host, parts.path, "", ""))
 
 
-def require_kafka(bootstrap: str) -> None:
-    """Raises `OperatorError` where nobody answers; so do the two below."""
+def require_kafka(bootstrap: str, wait_s: float | None = None) -> None:
+    """Waits for it. Raises `OperatorError` where nobody answers; so do the two below."""
     probe = kafka.Probe(bootstrap, PROBE_S)
-    _require(probe, f"Kafka at {bootstrap}", "HFT_KAFKA_BOOTSTRAP", lambda: probe.refusal or _hangs_up(bootstrap))
+    what = f"Kafka at {bootstrap}"
+    _require(probe, what, "HFT_KAFKA_BOOTSTRAP", lambda: probe.refusal or _hangs_up(bootstrap), wait_s)
 
 
 def _hangs_up(bootstrap: str) -> str:
@@ -47,20 +48,22 @@ def _hangs_up(bootstrap: str) -> str:
     return f"it hangs up on {security()}: HFT_KAFKA_SECURITY_PROTOCOL is to be what that port speaks"
 
 
-def require_postgres(dsn: str) -> None:
+def require_postgres(dsn: str, wait_s: float | None = None) -> None:
     probe = postgres.Probe(dsn)
-    _require(probe, f"Postgres at {without_password(dsn)}", "HFT_POSTGRES_DSN", lambda: probe.refusal)
+    _require(probe, f"Postgres at {without_password(dsn)}", "HFT_POSTGRES_DSN", lambda: probe.refusal, wait_s)
 
 
-def require_redis(url: str) -> None:
+def require_redis(url: str, wait_s: float | None = None) -> None:
     probe = redis.Probe(url)
-    _require(probe, f"Redis at {without_password(url)}", "HFT_REDIS_URL", lambda: probe.refusal)
+    _require(probe, f"Redis at {without_password(url)}", "HFT_REDIS_URL", lambda: probe.refusal, wait_s)
 
 
-def _require(probe: Callable[[], bool], what: str, setting: str, refusal: Callable[[], str]) -> None:
+def _require(
+    probe: Callable[[], bool], what: str, setting: str, refusal: Callable[[], str], wait_s: float | None
+) -> None:
     """`refusal`: why the server does not take us, where it said so at the last try. One that has just started may not
     know its users yet."""
-    limit = time.monotonic() + PATIENCE_S
+    limit = time.monotonic() + (PATIENCE_S if wait_s is None else wait_s)
     while True:
         try:
             if probe():

@@ -12,8 +12,9 @@ from infra.secrets import jwt_secret
 from infra.settings import Settings
 
 
-def setup(settings: Settings, say: Callable[[str], None]) -> None:
-    """Waits for your Kafka, Postgres and Redis, then creates what is missing; doing it again changes nothing.
+def setup(settings: Settings, say: Callable[[str], None], wait_s: float | None = None) -> None:
+    """Waits for your Kafka, Postgres and Redis, up to `wait_s` for each, then creates what is missing; doing it again
+    changes nothing.
 
     Raises `OperatorError` where a server is not named, does not answer, or refuses."""
     for value, variable in (
@@ -27,7 +28,7 @@ def setup(settings: Settings, say: Callable[[str], None]) -> None:
     where = folders(settings.var)
     where.create()
     jwt_secret(settings.jwt_secret, where.secrets, create=True)
-    health.require_kafka(settings.kafka_bootstrap)
+    health.require_kafka(settings.kafka_bootstrap, wait_s)
     created = kafka.create_topics(
         settings.bootstrap,
         settings.partitions,
@@ -37,8 +38,8 @@ def setup(settings: Settings, say: Callable[[str], None]) -> None:
     if division is not None:
         kafka.keep_within(settings.bootstrap, division.topics)
     say(f"topics: {created} created" if created else "topics: all there")
-    health.require_postgres(settings.postgres_dsn)
+    health.require_postgres(settings.postgres_dsn, wait_s)
     schema = migrate(settings.dsn, history_days=settings.history_days)
     say(f"schema: {schema.applied} migrations applied, version {schema.version}; {schema.kind}")
-    health.require_redis(settings.redis_url)
+    health.require_redis(settings.redis_url, wait_s)
     say("Redis: answers")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infra import health
+from infra import health, redis
 from infra.errors import OperatorError
 
 
@@ -26,6 +26,26 @@ def test_a_named_server_that_is_not_there(setting: str, value: str, said: str, m
     with pytest.raises(OperatorError) as failure:
         require.get(setting, health.require_redis)(value)
     assert str(failure.value) == f"{said}: start it, or set HFT_{setting.upper()} (empty starts our own)"
+
+
+class LateRedis:
+    """Answers when it is asked for the third time."""
+
+    refusal = ""
+
+    def __init__(self, url: str) -> None:
+        self._asked = 0
+
+    def __call__(self) -> bool:
+        self._asked += 1
+        return self._asked > 2
+
+
+def test_a_server_that_starts_beside_us_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis, "Probe", LateRedis)
+    with pytest.raises(OperatorError, match="does not answer"):
+        health.require_redis("redis://127.0.0.1:9/0", 0.0)
+    health.require_redis("redis://127.0.0.1:9/0", 60.0)
 
 
 @pytest.mark.parametrize(
