@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from textwrap import shorten
 from typing import Final, TextIO
 
 import psutil
@@ -27,6 +28,8 @@ from infra.state import State, holder, read
 DOWN_S: Final = 15.0
 POLL_S: Final = 0.1
 TAIL_LINES: Final = 40
+LONGEST_END: Final = 80
+"""Of why a process ended before; `hft logs` has all of it."""
 WELL: Final = ("ready", "external")
 """States of a process that works."""
 
@@ -50,7 +53,7 @@ def table(settings: Settings, state: State, *, now_s: float) -> tuple[list[tuple
         healthy = healthy and condition in WELL
         up = "" if service.started_at is None or service.pid is None else duration(now_s - service.started_at)
         pid = "" if service.pid is None else str(service.pid)
-        before = f"before: {service.last_end}" if service.last_end else ""
+        before = f"before: {shorten(service.last_end, LONGEST_END, placeholder=' …')}" if service.last_end else ""
         rows.append((name, pid, condition, up, str(service.restarts), service.detail or before))
     return rows, healthy
 

@@ -22,7 +22,7 @@ from twins import twins
 from engine.messages import AdministrativeCommand, Fees, Halt, Kill, Limits, Resume, SetPhase, Timer
 from engine.words import LIST_SHIFT, CommandType, Flag, ListType, OrderType, SelfTrade, Side, TimeInForce
 
-STEPS: Final = int(os.environ.get("HFT_STATEFUL_STEPS", "20000"))
+STEPS: Final = int(os.environ.get("HFT_STATEFUL_STEPS", "4000"))
 STEPS_OF_AN_EXAMPLE: Final = 40
 SECOND: Final = 10**9
 

@@ -11,6 +11,7 @@ import pytest
 
 from engine.client import Client
 from engine.messages import DefineAccount, DefineInstrument
+from gateway.channels import BOOK
 from tests.gateway.running import Running, eventually, running
 from tests.system import System
 
@@ -66,9 +67,10 @@ def define(engine: Client, symbol: str) -> str:
 
 @pytest.fixture
 def symbol(engine: Client, gateway: Running) -> str:
-    """A new instrument that the gateway knows."""
+    """A new instrument that the gateway knows, with its book."""
     name = define(engine, f"GW{next(numbers)}")
-    eventually(lambda: name in gateway.gateway.hub.state.instruments)
+    state = gateway.gateway.hub.state
+    eventually(lambda: name in state.instruments and name in state.latest[BOOK.name])
     return name
 
 

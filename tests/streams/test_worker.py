@@ -139,6 +139,7 @@ def test_a_fill_that_names_no_corporate_action_is_a_dead_letter(topics: str, wor
     assert (letter.reason, letter.field) == ("invalid_field", "action_seq")
 
 
+@pytest.mark.faults
 def test_lost_state_is_made_again_without_repeating_a_record(topics: str, workers: Workers) -> None:
     market = flow.Market(seed=12)
     flow.produce(topics, market.setup())
@@ -337,6 +338,7 @@ PositionKeeper.fold = fold
 """
 
 
+@pytest.mark.faults
 def test_a_worker_that_fails_starts_over_from_its_state(topics: str, workers: Workers) -> None:
     market = flow.Market(seed=16)
     flow.produce(topics, chain(market.setup(), market.commands(600)))
