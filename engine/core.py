@@ -7,6 +7,7 @@ publisher and every replay run this one class.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -66,6 +67,14 @@ class Applied(NamedTuple):
     """REPORT, in order."""
     replies: NDArray[Any]
     """REPLY, one a command."""
+
+
+def hash_of(parts: Iterable[bytes]) -> str:
+    """Of a core's `state_parts`."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 class PositionNumbers(NamedTuple):
@@ -480,11 +489,15 @@ class Core(ReferenceData):
 
     def state_hash(self) -> str:
         """BLAKE2b over books, orders, client ids, accounts and reference data: equal states, equal hashes."""
-        digest = hashlib.blake2b(digest_size=16)
+        return hash_of(self.state_parts())
+
+    def state_parts(self) -> Iterator[bytes]:
+        """Copies of all that `state_hash` goes over. Copying takes a tenth of its time: who cannot wait for the rest of
+        it has `hash_of` done beside."""
         books, table, money = self.engine.books, self.engine.clients, self.engine.ledger
         instruments, accounts = len(self.instruments) + 1, len(self.accounts) + 1
         slots = int(books.pool[book.USED]) + 1
-        digest.update(np.array([self.last_seq, self.next_expiry], np.int64).tobytes())
+        yield np.array([self.last_seq, self.next_expiry], np.int64).tobytes()
         for array in (
             books.pool,
             books.instruments[:instruments],
@@ -496,11 +509,10 @@ class Core(ReferenceData):
             money.accounts[:accounts],
             money.pairs[:instruments, :accounts],
         ):
-            digest.update(array.tobytes())
+            yield array.tobytes()
         for instrument in self.instruments:
             venue = () if instrument.venue is None else (instrument.venue,)
             known = (*instrument[:2], instrument.action, instrument.closing_price, instrument.closing_seq, *venue)
-            digest.update(repr(known).encode())
+            yield repr(known).encode()
         for account in self.accounts:
-            digest.update(repr(account).encode())
-        return digest.hexdigest()
+            yield repr(account).encode()

@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,7 @@ import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
 from engine import acks, kafka, snapshot
-from engine.core import Core
+from engine.core import Core, hash_of
 from engine.deliveries import Deliveries, Pending
 from engine.journal_reader import Reader, command_time, runs
 from engine.layout import BOOK_LEVELS
@@ -73,7 +74,7 @@ GARBAGE_AFTER: Final = 100_000
 
 HASH_SECONDS: Final = 10.0
 HASH_SHARE: Final = 200
-"""While it hashes the state, nothing is published: at most every 200th part of the time."""
+"""While it copies the state, to hash the copy beside, nothing is published: at most every 200th part of the time."""
 NOWHERE: Final[Position] = (0, 0)
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -137,6 +138,8 @@ class Publisher:
         self._hash_time = time.monotonic() + HASH_SECONDS
         """When the state is to be hashed next."""
         self._hashed_seq = 0
+        self._hasher = ThreadPoolExecutor(1, "state-hash")
+        self._hashing: Future[StateHash] | None = None
         self._away = False
         self._failed: str | None = None
         self.stopped = threading.Event()
@@ -219,7 +222,8 @@ class Publisher:
         self._tally.count_due()
         self.waiting = len(self._producer)
         if time.monotonic() >= self._hash_time:
-            self._publish_state_hash()
+            self._begin_state_hash()
+        self._publish_state_hash()
         self._producer.poll(0)
         self._note_progress()
         if self._failed is not None:
@@ -274,27 +278,42 @@ class Publisher:
             self._send(BOOKS, book.symbol, encode(book), -1, [], self._note_delivery)
         self._dirty.clear()
 
-    def _publish_state_hash(self) -> None:
-        """What the state has come to, where it is another than that of the last hash; not of what was published
+    def _begin_state_hash(self) -> None:
+        """Of what the state has come to, where it is another than that of the last hash; not of what was published
         before a start."""
         seq, started = self._core.last_seq, time.monotonic()
-        if seq == self._hashed_seq or seq < self._published.get((COMMANDS.name, 0), NOWHERE)[0]:
+        if (
+            self._hashing is not None
+            or seq == self._hashed_seq
+            or seq < self._published.get((COMMANDS.name, 0), NOWHERE)[0]
+        ):
             return
-        record = StateHash(
-            topic=COMMANDS.name,
-            kind="engine",
-            offsets=[seq],
-            hashes=[self._core.state_hash()],
-            seq=seq,
-            max_orders=self._max_orders,
-            drift=self._core.drift(),
-            ts_ns=self._ts_ns,
-        )
-        if record.drift:
-            log.error("after command %d the engine's books are off by %d", seq, record.drift)
-        self._send(STATE_HASHES, record.topic, encode(record), 0, [], self._note_delivery)
+        parts, drift, ts_ns = list(self._core.state_parts()), self._core.drift(), self._ts_ns
+        if drift:
+            log.error("after command %d the engine's books are off by %d", seq, drift)
+
+        def hashed() -> StateHash:
+            return StateHash(
+                topic=COMMANDS.name,
+                kind="engine",
+                offsets=[seq],
+                hashes=[hash_of(parts)],
+                seq=seq,
+                max_orders=self._max_orders,
+                drift=drift,
+                ts_ns=ts_ns,
+            )
+
+        self._hashing = self._hasher.submit(hashed)
         self._hashed_seq, now = seq, time.monotonic()
         self._hash_time = now + max(HASH_SECONDS, HASH_SHARE * (now - started))
+
+    def _publish_state_hash(self, *, wait: bool = False) -> None:
+        """As soon as it is there."""
+        if self._hashing is None or not (wait or self._hashing.done()):
+            return
+        record, self._hashing = self._hashing.result(), None
+        self._send(STATE_HASHES, record.topic, encode(record), 0, [], self._note_delivery)
 
     # ----------------------------------------------------------------------------------------------- producing
 
@@ -374,7 +393,10 @@ class Publisher:
                 ready()
             time.sleep(BUSY_SECONDS if time.monotonic() < busy_until else IDLE_SECONDS)
         self._publish_books(at_once=True)  # they are all that is known until the next start
-        self._publish_state_hash()
+        self._publish_state_hash(wait=True)
+        self._begin_state_hash()
+        self._publish_state_hash(wait=True)
+        self._hasher.shutdown()
         self._producer.flush(2)
         self._note_progress()
         self._reader.close()

@@ -33,7 +33,8 @@ HOP: Final = Topic("bench-hop", NewOrder, "symbol")
 RELAY: Final = Topic("bench-relay", NewOrder, "symbol")
 RELAYED: Final = Topic("bench-relayed", NewOrder, "symbol")
 ROUNDS: Final = 3
-"""Bare hops, bare relays and orders take turns, so that all see the same machine."""
+"""Bare hops, bare relays and orders take turns, so that all see the same machine. A round before warms up: the broker's
+code is compiled while it works."""
 
 
 class FillName(msgspec.Struct):
@@ -147,7 +148,7 @@ def _latency(place: Sandbox, count: int, per_second: int, say: Callable[[str], N
                 account=MAKER,
                 symbol=SYMBOL,
                 side="sell",
-                quantity=Decimal("0.0001") * ROUNDS * count,
+                quantity=Decimal("0.0001") * (ROUNDS + 1) * count,
                 limit_price=Decimal(PRICE),
                 time_in_force="gtc",
                 client_order_id="bench-maker-1",
@@ -160,11 +161,13 @@ def _latency(place: Sandbox, count: int, per_second: int, say: Callable[[str], N
     sender = producer(bootstrap)
     ways = {"order to fill record": (ORDERS, FILLS), "bare hop": (HOP, HOP), "bare relay, two hops": (RELAY, RELAYED)}
     took: dict[str, list[NDArray[np.float64]]] = {name: [] for name in ways}
-    for turn in range(1, ROUNDS + 1):
-        say(f"latency at {per_second:,} orders/s: round {turn} of {ROUNDS}")
+    for turn in range(ROUNDS + 1):
+        say(f"latency at {per_second:,} orders/s: {f'round {turn} of {ROUNDS}' if turn else 'warming up'}")
         for name, (topic, read) in ways.items():
             hop = Hop(bootstrap, read.name, _name_in_fill if read is FILLS else _name_in_order)
-            took[name].append(hop.measure(sender, topic.name, lambda k, turn=turn: _taker(turn, k), count, per_second))  # type: ignore[misc]
+            times = hop.measure(sender, topic.name, lambda k, turn=turn: _taker(turn, k), count, per_second)  # type: ignore[misc]
+            if turn:
+                took[name].append(times)
             hop.close()
     found = {name: quantiles(f"{name}:", np.concatenate(times), "ms", parts=(50, 99)) for name, times in took.items()}
     own, hops, relays = found.values()
