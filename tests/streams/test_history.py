@@ -12,6 +12,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from infra import migrations
+from streams.backtest import database
 from streams.sinks.editions import HISTORIES, Edition, detect
 from streams.sinks.retention import Size, days_within, expire, size
 
@@ -67,6 +68,17 @@ def test_candles_by_the_minute_and_the_hour(connection: psycopg.Connection) -> N
         (START.replace(minute=0), Decimal(10), Decimal(9), Decimal(15)),
         (START.replace(hour=15, minute=0), Decimal(7), Decimal(7), Decimal(1)),
     ]
+
+
+def test_a_backtest_reads_the_trades(connection: psycopg.Connection) -> None:
+    """In the order of their numbers, up to and without the end."""
+    for number, seconds, price in ((2, 30, "10.50"), (1, 30, "10.25"), (3, 60, "11")):
+        trade(connection, number, START + timedelta(seconds=seconds), price, quantity=number)
+    start_ns = int(START.timestamp()) * 10**9
+    dsn = make_conninfo(connection.info.dsn, password=connection.info.password)
+    tape = database.trades(dsn, ["AAPL", "MSFT"], start_ns, start_ns + 60 * 10**9)
+    assert tape.select("symbol", "price", "quantity").rows() == [("AAPL", 10.25, 1.0), ("AAPL", 10.5, 2.0)]
+    assert database.trades(dsn, ["MSFT"], start_ns, start_ns + 60 * 10**9).is_empty()
 
 
 def test_pnl_by_the_minute(connection: psycopg.Connection) -> None:
