@@ -66,7 +66,8 @@ class Dealer:
         for _ in range(MOST_AT_ONCE):
             events = socket.getsockopt(EVENTS)
             if events & WRITABLE and self._unsent:
-                self._send_waiting()
+                self._send_waiting()  # which may have taken note of a message that came meanwhile
+                continue
             if not events & READABLE:
                 return
             self._received([part.bytes for part in socket.recv_multipart(copy=False)])

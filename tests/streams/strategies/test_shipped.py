@@ -35,15 +35,15 @@ def cointegrated(seed: int, count: int) -> list[tuple[BarSeries, Listed]]:
     spread = np.zeros(count)
     for k in range(1, count):
         spread[k] = 0.9 * spread[k - 1] + rng.normal(0, 1)
-    return [closes("YYY", 2 * second + spread), closes("XXX", second)]
+    return [closes("PEP", 2 * second + spread), closes("KO", second)]
 
 
 def test_pairs_earn_on_a_spread_that_comes_back() -> None:
-    given = {"first": "YYY", "second": "XXX", "length": 60, "quantity": 20}
+    given = {"first": "PEP", "second": "KO", "length": 60, "quantity": 20}
     result = run_series(Pairs, cointegrated(1, 1500), bars.Plan(cash=Decimal(100_000)), **given)
     assert len(result.trades) > 20
     assert result.final_equity > 100_000
-    for symbol in ("YYY", "XXX"):
+    for symbol in ("PEP", "KO"):
         assert len(result.fills.filter(result.fills["symbol"] == symbol)) > 20
     both = (
         result.trades.filter(~result.trades["is_open"]).group_by("entry_ns").agg(sides=result.trades["side"].n_unique())
@@ -58,7 +58,7 @@ def test_pairs_give_up_a_spread_that_runs_away() -> None:
     broken = data[0][0].close.copy()
     broken[300:] += np.arange(100) * 60
     series = data[0][0]._replace(open=broken, high=broken, low=broken, close=broken)
-    given = {"first": "YYY", "second": "XXX", "length": 60, "quantity": 20, "stop": 2.5}
+    given = {"first": "PEP", "second": "KO", "length": 60, "quantity": 20, "stop": 2.5}
     result = run_series(Pairs, [(series, data[0][1]), data[1]], bars.Plan(cash=Decimal(100_000)), **given)
     assert not result.trades.filter(result.trades["entry_ns"] < 300 * DAY_NS)["is_open"].any()
 
