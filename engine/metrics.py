@@ -5,7 +5,9 @@ by that same thread, so that who asks never looks at something that is being cha
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import REGISTRY, Counter, Gauge
@@ -52,10 +54,20 @@ class EngineMetrics:
 ENGINE: Final = EngineMetrics()
 
 
+def _free_bytes(folder: Path) -> float:
+    """What the disk that `folder` is on has left; NaN where the folder is not there."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return float("nan")
+    return float(disk.f_bavail * disk.f_frsize)
+
+
 class EngineGauges:
     """Made by the engine's process alone, so that no other one tells zeros of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Path) -> None:
+        """`journal`: its folder; how much room its disk has is looked up when it is asked for."""
         self._due = 0.0
         self._commands = Counter("hft_engine_commands", "Order commands sequenced since the process started.")
         self._batches = Counter("hft_engine_batches", "Batches of commands sequenced since the process started.")
@@ -71,6 +83,9 @@ class EngineGauges:
         self._held = Gauge("hft_engine_held_replies", "Batches whose replies wait for Kafka's acknowledgement.")
         self._full = Gauge("hft_engine_journal_full", "1 while the disk takes no more of the journal, else 0.")
         self._behind = Gauge("hft_engine_busy", "1 while new orders are refused since Kafka is too far behind, else 0.")
+        Gauge("hft_journal_free_bytes", "Room that is left on the journal's disk.").set_function(
+            lambda: _free_bytes(journal)
+        )
 
     def step(self, now: float, sequencer: Sequencer, batch: Batch) -> None:
         """Sets them, once in STEP_SECONDS; called by the engine's thread."""

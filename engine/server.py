@@ -219,7 +219,7 @@ def run(
         busy_poll=busy_poll,
         secret_key=secret_key,
         signed_orders=signed_orders,
-        gauges=EngineGauges(),
+        gauges=EngineGauges(journal),
     )
 
     def stop(number: int, frame: Any) -> None:

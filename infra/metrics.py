@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import time
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from prometheus_client import REGISTRY, Gauge, disable_created_metrics, start_http_server
+from prometheus_client import REGISTRY, disable_created_metrics, start_http_server
 
 from engine.durations import Durations
 from infra.errors import OperatorError
@@ -72,19 +71,6 @@ def watch_garbage() -> None:
             series[info["generation"]].note(time.perf_counter_ns() - begun_ns)
 
     gc.callbacks.append(note)
-
-
-def watch_room(folder: Path) -> None:
-    """Tells how much room the disk has left that `folder` is on; NaN where the folder is not there."""
-
-    def free() -> float:
-        try:
-            disk = os.statvfs(folder)
-        except OSError:
-            return float("nan")
-        return float(disk.f_bavail * disk.f_frsize)
-
-    Gauge("hft_journal_free_bytes", "Room that is left on the journal's disk.").set_function(free)
 
 
 def forget(folder: Path) -> None:

@@ -17,7 +17,7 @@ from gateway.figures import Figures
 from gateway.hub import Hub
 from gateway.metrics import Metrics
 from gateway.state import State
-from infra.metrics import watch_garbage, watch_room
+from infra.metrics import watch_garbage
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "metrics.md"
 
@@ -76,11 +76,10 @@ def registry() -> CollectorRegistry:
     """All metrics of all processes, with nothing in them. Once in a process."""
     assert engine.tally.ORDERS
     assert streams.metrics.RECORDS
-    EngineGauges()
+    EngineGauges(PAGE)
     PublisherGauges(lambda: 0, lambda: 0)
     streams.metrics.AuditGauges()
     watch_garbage()
-    watch_room(PAGE)
     REGISTRY.register(Metrics().registry)
     REGISTRY.register(Figures(cast(Hub, SimpleNamespace(state=State()))))
     return REGISTRY

@@ -346,8 +346,6 @@ def run(name: str, settings: Settings, ready: Callable[[], None]) -> None:
     service.place(settings)
     where = folders(settings.var, number)
     metrics.serve(name, settings.metrics_host, metrics_port(name, settings), where.metrics)
-    if name == "engine":
-        metrics.watch_room(where.journal)
     arguments = service.arguments(settings, where)
     import_module(service.module).run(**arguments, ready=ready)
 
