@@ -282,7 +282,8 @@ def _audit_stores(settings: Settings) -> bool:
 
     secret = jwt_secret(settings.jwt_secret, folders(settings.var).secrets)
     try:
-        found = [stores.read_postgres(settings.dsn), stores.read_redis(settings.redis)]
+        lets_go = bool(settings.history_days or settings.disk_quota_gb)
+        found = [stores.read_postgres(settings.dsn, lets_go=lets_go), stores.read_redis(settings.redis)]
     except psycopg.Error as error:
         raise OperatorError(f"Postgres: {str(error).strip()}: hft up starts it, HFT_POSTGRES_DSN names yours") from None
     except redis.RedisError as error:

@@ -13,8 +13,9 @@ from psycopg.conninfo import make_conninfo
 
 from infra import migrations
 from streams.backtest import database
+from streams.sinks import room
 from streams.sinks.editions import HISTORIES, Edition, detect
-from streams.sinks.retention import Size, days_within, expire, size
+from streams.sinks.retention import expire
 
 pytestmark = pytest.mark.integration
 
@@ -103,36 +104,83 @@ def test_old_history_is_let_go(connection: psycopg.Connection) -> None:
     assert not any(expire(connection, 10, threading.Event()).values())
 
 
+def order(connection: psycopg.Connection, number: int, at: datetime, status: str) -> None:
+    connection.execute(
+        "INSERT INTO orders (order_id, account, symbol, quantity, status, filled_qty, remaining_qty, source,"
+        " created_at, updated_at, created_ns, updated_ns, last_seq, last_index)"
+        " VALUES (%s, 'alice', 'AAPL', 1, %s, 0, 1, 'rest', %s, %s, 0, 0, 1, 0)",
+        (number, status, at, at),
+    )
+
+
+def bar(connection: psycopg.Connection, at: datetime, interval_s: int) -> None:
+    connection.execute(
+        "INSERT INTO candles VALUES ('AAPL', %s, 0, 1, 1, 1, 1, 1, 1, 1, 1, true, 1, 0, 0, %s)", (interval_s, at)
+    )
+
+
 def test_history_is_let_go_for_room(connection: psycopg.Connection) -> None:
+    """By the same moment in all tables, finer than days; what still works, what is young, and hourly bars stay."""
     edition = detect(connection).edition
     now = datetime.now(UTC)
-    for number in range(200):
-        trade(connection, number + 1, now - timedelta(hours=number), "1")
-    connection.execute("ANALYZE trades")
-    found = size(connection, edition)
-    assert found.days == 9
-    # A row with its indexes, whatever these are.
-    assert 200 * 80 < found.bytes < 200 * 20_000
-    assert days_within(found, 2 * found.bytes, edition) is None
-    days = days_within(found, found.bytes // 2, edition)
-    assert days is not None
-    assert days < found.days
-    gone = expire(connection, days, threading.Event(), for_room=True)
+    minutes = 400
+    room.fit_chunks(connection, edition, 10**9)
+    for number in range(minutes):
+        trade(connection, number + 1, now - timedelta(minutes=minutes - number), "1")
+        order(
+            connection, number + 1, now - timedelta(minutes=minutes - number), "new" if number % 10 == 0 else "filled"
+        )
+    for interval_s in (1, 3_600):
+        bar(connection, now - timedelta(minutes=minutes), interval_s)
+    connection.execute("ANALYZE")
+    found = room.sizes(connection, edition)
+    needed = sum(found.values())
+    assert found["trades"] > minutes * 80, "a row with its indexes"
+    assert found["orders"] > minutes * 80
+    stop = threading.Event()
+    assert room.make_room(connection, edition, 2 * needed, stop) == (None, {})
+    before, gone = room.make_room(connection, edition, needed, stop)
+    assert before is not None
     assert gone["trades"] > 0
-    (left,) = connection.execute("SELECT count(*) FROM trades WHERE timestamp > now() - interval '1 day'").fetchall()
-    assert left == (24,)
-    if edition is Edition.PLAIN:
-        connection.execute("ANALYZE trades")
-        assert size(connection, edition).bytes <= found.bytes // 2
+    connection.execute("ANALYZE")
+    assert sum(room.sizes(connection, edition).values()) < needed * 0.8
+    left = {
+        table: {number for (number,) in connection.execute(statement)}
+        for table, statement in {
+            "trades": "SELECT id FROM trades",
+            "filled": "SELECT order_id FROM orders WHERE status = 'filled'",
+            "new": "SELECT order_id FROM orders WHERE status = 'new'",
+            "candles": "SELECT interval_s FROM candles",
+        }.items()
+    }
+    kept = {number + 1 for number in range(minutes) if now - timedelta(minutes=minutes - number) >= before}
+    assert left == {
+        "trades": kept,
+        "filled": {number for number in kept if number % 10 != 1},
+        "new": set(range(1, minutes + 1, 10)),
+        "candles": {3_600},
+    }
+    # A quota that could hold nothing: the youngest stay, and the next turn has nothing that may go.
+    room.make_room(connection, edition, 1, stop)
+    (young,) = connection.execute(
+        "SELECT count(*) FROM trades WHERE timestamp > now() - interval '2 minutes'"
+    ).fetchall()
+    assert young == (1,)
+    assert room.make_room(connection, edition, 1, stop)[0] is None
 
 
-def test_the_days_that_a_part_holds() -> None:
-    plain, apache, community = Edition.PLAIN, Edition.APACHE, Edition.COMMUNITY
-    assert days_within(Size(1_000, 10), 1_000, apache) is None
-    assert days_within(Size(1_000, 10), 999, apache) == 9
-    assert days_within(Size(1_000, 10), 1_000, plain) == 8, "room for rows that are gone"
-    assert days_within(Size(1_000, 10), 1, apache) == 1
-    assert days_within(Size(1_000, 10), 1, community) == 8, "continuous aggregates look back"
+def test_room_that_a_part_leaves() -> None:
+    assert room.surplus({"trades": 700, "pnl": 100}, 1_000) == 0
+    assert room.surplus({"trades": 800, "pnl": 200}, 1_000) == pytest.approx(0.3)
+    assert room.surplus({"trades": 0}, 1) == 0
+
+
+def test_chunks_hold_a_twentieth_of_the_part() -> None:
+    hour = timedelta(hours=1)
+    assert room.chunk_interval(None, 0, 20_000) == hour
+    assert room.chunk_interval(10 * hour, 10_000, 20_000) == hour
+    assert room.chunk_interval(10 * hour, 1, 20_000) == timedelta(days=1)
+    assert room.chunk_interval(hour, 10**9, 20) == timedelta(minutes=1)
 
 
 def test_the_histories_are_hypertables_where_there_are_any(connection: psycopg.Connection) -> None:

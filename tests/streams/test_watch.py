@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 
 from engine import messages
 from engine.answers import HeldPosition, Positions
-from streams.stores import Store, StoreResult, compare, values
+from streams.stores import Books, Store, StoreResult, compare, values
 from streams.watch import BEHIND_ROUNDS, Looked, Thing, Watch
 
 PLACE = ("positions", 2)
@@ -201,3 +202,24 @@ def test_a_store_against_the_topics(kept: dict[str, Any], drops_closed: bool, to
     assert result.differences == told
     assert result.ok == (not told)
     assert "X" in result.report()
+
+
+def fill(seq: int, account: str) -> SimpleNamespace:
+    return SimpleNamespace(seq=seq, account=account, symbol="AAPL", quantity="2", price="10", fee="1")
+
+
+def test_a_history_whose_beginning_is_gone() -> None:
+    """What it still has is compared all the same."""
+    books = Books(since_seq=5)
+    for seq, account in ((3, "ann"), (4, "bob"), (5, "bob"), (6, "bob")):
+        books.take("fills", fill(seq, account))
+    wanted = books.close()
+    wanted["P&L"] = {"ann": (Decimal(1),) * 7}
+    assert wanted["executions"] == {"bob AAPL": (Decimal(2), Decimal(4), Decimal(40), Decimal(2))}
+    told = []
+    for since_seq, executions in ((5, wanted["executions"]), (5, {}), (0, wanted["executions"])):
+        result = StoreResult(in_flight={"X": 0})
+        kept = {"executions": executions, "P&L": {}}
+        compare(Store("X", {}, kept, True, since_seq), wanted, result, whole=True)
+        told.append(result.differences)
+    assert told == [[], ["X: executions bob AAPL is not there"], ["X: P&L ann is not there"]]
