@@ -15,6 +15,7 @@ from infra.commands_backup import COMMANDS as BACKUP
 from infra.commands_compare import compare
 from infra.commands_corporate import COMMANDS as CORPORATE
 from infra.commands_kafka import kafka_access
+from infra.commands_letters import dead_letters
 from infra.commands_rebuild import rebuild
 from infra.commands_report import report
 from infra.commands_strategy import strategy
@@ -183,8 +184,21 @@ def settings(markdown: bool) -> None:
 
 
 for command in (
-    *(audit, backtest, bench, compare, doctor, kafka_access, load_test, rebuild, replay, report, strategy, trace),
-    venue,
+    *(
+        audit,
+        backtest,
+        bench,
+        compare,
+        dead_letters,
+        doctor,
+        kafka_access,
+        load_test,
+        rebuild,
+        replay,
+        report,
+        strategy,
+    ),
+    *(trace, venue),
     *(*BACKUP, *COMMANDS, *CORPORATE, *USER_COMMANDS),
 ):
     hft.add_command(command)

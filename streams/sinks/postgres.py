@@ -36,6 +36,8 @@ BATCH: Final = 20_000
 WAIT_S: Final = 0.25
 LINGER_S: Final = 0.02
 AGAIN_S: Final = 0.5
+CHECK_S: Final = 1.0
+"""How often it looks, while nothing comes, whether the cursor is still there."""
 GARBAGE_AFTER: Final = 200_000
 """A batch makes some ten objects a record, none of them in a cycle: looking for cycles every 700 costs a fifth."""
 ADVISORY_LOCK: Final = 0x73696E6B
@@ -49,6 +51,10 @@ SESSION: Final = (
 
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
 _UNFIT = (psycopg.DataError, psycopg.IntegrityError, ValueError)
+
+
+class Moved(Exception):
+    """The cursor in the database is not where we left it."""
 
 
 class Staged(NamedTuple):
@@ -81,6 +87,8 @@ class PostgresSink:
         self._outbox = Outbox(bootstrap, "sink-postgres")
         self._decoder = Decoder(tuple(TABLES), self._outbox)
         self._reader = LogReader(bootstrap, tuple(TABLES), name="sink-postgres", stop=stop, log=log)
+        self._stored: Cursor = {}
+        self._check_at = 0.0
 
     def run(self, ready: Callable[[], None]) -> None:
         """`ready` is called once, when records are being read."""
@@ -95,11 +103,16 @@ class PostgresSink:
                             self._stop.wait(AGAIN_S)
                             continue
                         self._outage.back()
-                        self._reader.start(self._cursor(connection))
+                        self._begin(connection)
                         if not said_ready:
                             said_ready = True
                             ready()
-                        self._copy_on(connection)
+                        while not self._stop.is_set():
+                            try:
+                                self._copy_on(connection)
+                            except Moved:
+                                log.warning("Postgres lost what was written to it: reading it in again from its cursor")
+                                self._begin(connection)
                 except _AWAY as error:
                     self._outage.lost(error)
                     self._stop.wait(AGAIN_S)
@@ -121,6 +134,11 @@ class PostgresSink:
             for table in tables:
                 connection.execute(table.create)
         return True
+
+    def _begin(self, connection: psycopg.Connection) -> None:
+        """Reads on from where the database is."""
+        self._stored = self._cursor(connection)
+        self._reader.start(self._stored)
 
     def _cursor(self, connection: psycopg.Connection) -> Cursor:
         rows = connection.execute("SELECT topic, partition, next_offset FROM sink_cursors WHERE sink = %s", (SINK,))
@@ -146,6 +164,10 @@ class PostgresSink:
                         self._note_lag(written)
                     if batch is not None:
                         writing = (writer.submit(self._write, connection, batch, rows), batch)
+                    elif time.monotonic() >= self._check_at:
+                        self._check_at = time.monotonic() + CHECK_S
+                        if self._cursor(connection) != self._stored:
+                            raise Moved
             finally:
                 if writing is not None:
                     wait((writing[0],))
@@ -161,6 +183,7 @@ class PostgresSink:
                     self._merge(connection, part)
                 self._advance(connection, batch.ends)
                 self._outbox.delivered()
+            self._stored.update(batch.ends)
         except _UNFIT as error:
             self._write_apart(connection, batch, error)
         else:
@@ -190,14 +213,29 @@ class PostgresSink:
                 cursor.execute(statement)
 
     def _advance(self, connection: psycopg.Connection, cursor: Cursor) -> None:
-        connection.execute(
-            """
-            INSERT INTO sink_cursors (sink, topic, partition, next_offset)
-            SELECT %s, * FROM unnest(%s::text[], %s::int[], %s::bigint[])
-            ON CONFLICT (sink, topic, partition) DO UPDATE SET next_offset = excluded.next_offset
-            """,
-            (SINK, [topic for topic, _ in cursor], [partition for _, partition in cursor], list(cursor.values())),
-        )
+        """Raises `Moved` where it is not where the batch before has left it: the tables were emptied, or are those of
+        an older backup."""
+        known = {at: end for at, end in cursor.items() if at in self._stored}
+        moved = 0
+        if known:
+            moved = connection.execute(
+                """
+                UPDATE sink_cursors SET next_offset = reached
+                FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[]) AS ours(name, number, reached, stored)
+                WHERE (sink, topic, partition, next_offset) = (%s, name, number, stored)
+                """,
+                (*_columns(known), [self._stored[at] for at in known], SINK),
+            ).rowcount
+        if new := {at: end for at, end in cursor.items() if at not in self._stored}:
+            moved += connection.execute(
+                """
+                INSERT INTO sink_cursors (sink, topic, partition, next_offset)
+                SELECT %s, * FROM unnest(%s::text[], %s::int[], %s::bigint[]) ON CONFLICT DO NOTHING
+                """,
+                (SINK, *_columns(new)),
+            ).rowcount
+        if moved != len(cursor):
+            raise Moved
 
     def _note_lag(self, batch: Batch) -> None:
         newest_ms = max(message.timestamp()[1] for message in (batch.messages[0], batch.messages[-1]))
@@ -205,6 +243,11 @@ class PostgresSink:
         metrics.SINK_LAG.labels(SINK).set(self.lag.seconds)
         if line is not None:
             log.warning("Postgres: %s", line)
+
+
+def _columns(cursor: Cursor) -> tuple[list[str], list[int], list[int]]:
+    """Topics, partitions and offsets."""
+    return [topic for topic, _ in cursor], [number for _, number in cursor], list(cursor.values())
 
 
 def run(bootstrap: str, dsn: str, history_days: int, ready: Callable[[], None], *, most_bytes: int = 0) -> None:

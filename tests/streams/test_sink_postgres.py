@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ from psycopg.sql import SQL, Identifier
 from engine import messages
 from engine import topics as wire
 from infra import migrations
+from infra.letters import letters as found_letters
+from infra.letters import shown
+from streams.sinks.empty import empty_postgres
 from streams.sinks.history import TABLES
 from streams.sinks.postgres import PostgresSink
 from tests.streams import flow, servers
@@ -268,7 +272,8 @@ def test_nothing_is_missing_or_twice_through_kills(topics: str, dsn: str, tmp_pa
     check_rows(dsn, day)
 
 
-def test_a_lost_connection_is_made_again(topics: str, dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_lost_connection_and_emptied_tables(topics: str, dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+    query(dsn, "INSERT INTO users (username, password_hash, role) VALUES ('ann', 'x', 'trader') RETURNING 1")
     first, second = whole_day(3, 100), []
     end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sink-postgres'"
     with running(topics, dsn):
@@ -278,10 +283,15 @@ def test_a_lost_connection_is_made_again(topics: str, dsn: str, caplog: pytest.L
         second = list(flow.order_events(30, first=50_000))
         flow.produce(topics, second)
         wait_for(lambda: is_caught_up(topics, dsn), "the sink")
+        check_rows(dsn, [*first, *second])
+        assert set(empty_postgres(dsn)) >= {"orders", "executions", "position_history", "candles"}
+        wait_for(lambda: is_caught_up(topics, dsn), "the sink to notice, and to fill them again")
     check_rows(dsn, [*first, *second])
     assert query(dsn, "SELECT count(*) FROM orders WHERE order_id >= 50000") == [(30,)]
+    assert query(dsn, "SELECT username FROM users") == [("ann",)], "users are not made from the topics"
     said = [record.message.split(" (")[0] for record in caplog.records if "Postgres" in record.message]
-    assert said == ["Postgres is away", "Postgres is back"]
+    lost = "Postgres lost what was written to it: reading it in again from its cursor"
+    assert said == ["Postgres is away", "Postgres is back", lost]
 
 
 def test_a_refused_record_is_set_aside_and_its_neighbours_are_kept(topics: str, dsn: str) -> None:
@@ -305,6 +315,11 @@ def test_a_refused_record_is_set_aside_and_its_neighbours_are_kept(topics: str, 
     letters = list(servers.records(topics, wire.DEAD_LETTERS))
     assert len(letters) == len(bad)
     assert all(letter.text.startswith("sink-postgres: ") for letter in letters)
+    printed = [shown(*one) for one in found_letters(topics, 0)]
+    assert [text.splitlines()[1].strip() for text in printed if "no json" in text] == ["no json"]
+    assert all(re.match(r"20\d\d-.* fills/\d offset \d+: \w+.*: sink-postgres: ", text) for text in printed)
+    assert len(printed) == len(bad)
+    assert list(found_letters(topics, 1 << 62)) == []
 
 
 def test_a_second_sink_waits(topics: str, dsn: str, caplog: pytest.LogCaptureFixture) -> None:

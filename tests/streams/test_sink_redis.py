@@ -15,6 +15,7 @@ from engine import messages
 from engine import topics as wire
 from streams import orders
 from streams.sinks import redis as sink_module
+from streams.sinks.empty import empty_redis
 from streams.sinks.redis import TOPICS, RedisSink
 from streams.stores import read_redis
 from tests.streams import flow, servers
@@ -160,11 +161,13 @@ def test_an_emptied_redis_is_filled_again(topics: str, url: str) -> None:
         client.flushdb()
         wait_for(lambda: is_caught_up(topics, url), "the sink")
         check(url, day)
-        client.flushdb()
+        client.set("audit", "of another process")
+        empty_redis(url)
         more = [(wire.BOOKS.name, "AAPL", flow.Market(seed=9).book("AAPL", 10**6, 0))]
         flow.produce(topics, more)
         wait_for(lambda: is_caught_up(topics, url), "the sink")
         check(url, day + more)
+        assert client.get("audit") == b"of another process"
 
 
 def test_a_redis_that_fell_back_is_brought_forward(topics: str, url: str) -> None:
