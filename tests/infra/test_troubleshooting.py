@@ -62,6 +62,25 @@ def messages() -> Iterator[tuple[str, str]]:
                             yield path, template(expression)
 
 
+def warnings() -> Iterator[tuple[str, str]]:
+    """(file, template) of every warning and error in the log of a process, but for what only passes on others' words."""
+    for folder in ("engine", "streams", "gateway", "infra"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            source = path.read_text()
+            if path.parent.name == "bench" or "log." not in source:
+                continue
+            for node in ast.walk(ast.parse(source)):
+                if (
+                    isinstance(node, ast.Call)
+                    and isinstance(node.func, ast.Attribute)
+                    and node.func.attr in ("warning", "error", "exception", "critical")
+                    and ast.unparse(node.func.value).rpartition(".")[2] in ("log", "_log")
+                ):
+                    text = re.sub(r"%[.\d]*[a-z]", "…", template(node.args[0]))
+                    if re.search(r"[a-z]", text):
+                        yield path.relative_to(ROOT).as_posix(), text
+
+
 ENTRY = re.compile(r"^\| (?:`` (.+?) ``|`(.+?)`) \|", re.MULTILINE)
 
 
@@ -72,6 +91,13 @@ def entries() -> set[str]:
 def test_each_message_has_its_entry() -> None:
     found = list(messages())
     assert len(found) > 80
+    there = entries()
+    assert [f"{path}: {text}" for path, text in found if text not in there] == []
+
+
+def test_each_warning_has_its_entry() -> None:
+    found = list(warnings())
+    assert len(found) > 40
     there = entries()
     assert [f"{path}: {text}" for path, text in found if text not in there] == []
 
