@@ -63,7 +63,7 @@ def messages() -> Iterator[tuple[str, str]]:
 
 
 def warnings() -> Iterator[tuple[str, str]]:
-    """(file, template) of every warning and error in the log of a process, but for what only passes on others' words."""
+    """(file, template) of every warning and error in the log of a process; not of what only passes others' words on."""
     for folder in ("engine", "streams", "gateway", "infra"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             source = path.read_text()
