@@ -50,6 +50,7 @@ def findings(settings: Settings, root: Path) -> Iterator[Finding]:
         settings.dsn,
         settings.redis,
         running=state is not None,
+        own=[name for name in ("HFT_KAFKA_BOOTSTRAP", "HFT_POSTGRES_DSN", "HFT_REDIS_URL") if named(settings, name)],
         kafka_version="" if settings.kafka_bootstrap else jars.kafka_version(),
     )
     yield from services.findings()
@@ -58,6 +59,11 @@ def findings(settings: Settings, root: Path) -> Iterator[Finding]:
     yield from clock.findings(clock.kernel_status(), clocks)
     default = str(Settings.model_fields["demo_password"].default)
     yield from secrecy.findings(settings.host, settings.demo_password, default, where.secrets, Path(".env"))
+
+
+def named(settings: Settings, variable: str) -> bool:
+    """Whether the setting is given."""
+    return bool(getattr(settings, variable.removeprefix("HFT_").lower()))
 
 
 def versions() -> Iterator[Finding]:

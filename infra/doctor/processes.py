@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infra.doctor.finding import Finding, ok, problem
+from infra.doctor.finding import Finding, ok, problem, unknown
 from infra.engine_session import session
 from infra.errors import OperatorError
 from infra.folders import Folders
@@ -16,10 +16,16 @@ from infra.state import State
 
 def findings(settings: Settings, where: Folders, state: State | None) -> Iterator[Finding]:
     """`state`: of the `hft up` that runs in `where`, None where none does."""
-    if state is None:
-        yield ok("processes", f"hft up does not run in {where.var}")
-        return
-    yield processes(state)
+    yield processes(state) if state is not None else ok("processes", f"hft up does not run in {where.var}")
+    if state is None and not (settings.kafka_bootstrap or settings.engine_address):
+        return  # nor does anything else that uses these settings
+    for finding in _doors(settings):
+        if state is None and finding.verdict == "problem":
+            finding = unknown(finding.check, f"{finding.found}; of a unit systemctl status 'hft@*' tells why")
+        yield finding
+
+
+def _doors(settings: Settings) -> Iterator[Finding]:
     yield _engine(settings)
     for name, address in zip(gateways(settings), settings.gateways, strict=True):
         yield gateway(name, address, settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 import psycopg
@@ -25,14 +25,25 @@ EVICTING: Final = "the latest state of orders and positions would be thrown away
 
 
 class Servers:
-    """`running`: whether `hft up` runs under this VAR, so that embedded servers should be there; `kafka_version`: of
-    the embedded broker, empty for another one, since a broker tells its clients none."""
+    """`running`: whether `hft up` runs under this VAR, so that embedded servers should be there; `own`: the settings
+    that name servers of somebody else's, which always should; `kafka_version`: of the embedded broker, empty for
+    another one, since a broker tells its clients none."""
 
-    def __init__(self, bootstrap: str, dsn: str, redis_url: str, *, running: bool, kafka_version: str = "") -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        dsn: str,
+        redis_url: str,
+        *,
+        running: bool,
+        own: Collection[str] = (),
+        kafka_version: str = "",
+    ) -> None:
         self._bootstrap = bootstrap
         self._dsn = dsn
         self._redis_url = redis_url
         self._running = running
+        self._own = own
         self._kafka_name = f"Kafka {kafka_version}, " if kafka_version else ""
 
     def findings(self) -> Iterator[Finding]:
@@ -41,9 +52,12 @@ class Servers:
         yield self._redis()
 
     def _away(self, name: str, where: str, setting: str) -> Finding:
-        if not self._running:
-            return ok(name, f"nobody answers at {where}, and hft is not running")
-        return problem(name, f"nobody answers at {where}", "hft waits for it", f"start it, or set {setting}")
+        found = f"nobody answers at {where}"
+        if setting in self._own:
+            return problem(name, found, "hft waits for it", f"start it, or correct {setting}")
+        if self._running:
+            return problem(name, found, "hft waits for it, and starts it again", f"hft logs {name.lower()}")
+        return ok(name, f"{found}, and hft up is not running")
 
     def _kafka(self) -> Finding:
         heard = BrokerRefusal()

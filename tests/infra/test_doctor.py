@@ -221,9 +221,14 @@ def test_servers_that_answer(postgres_dsn: str, redis_url: str) -> None:
         assert clock.skew("clock", read()).verdict == "ok"
 
 
-def test_servers_that_should_answer_and_do_not() -> None:
-    found = servers.Servers("127.0.0.1:1", "postgresql://x@127.0.0.1:1/x", "redis://127.0.0.1:1/0", running=True)
-    assert [finding.verdict for finding in found.findings()] == ["problem"] * 3
+def test_servers_that_do_not_answer() -> None:
+    """Our own should while `hft up` runs, those of somebody else always."""
+    addresses = ("127.0.0.1:1", "postgresql://x@127.0.0.1:1/x", "redis://127.0.0.1:1/0")
+    ours = servers.Servers(*addresses, running=True)
+    assert [finding.mend for finding in ours.findings()] == ["hft logs kafka", "hft logs postgres", "hft logs redis"]
+    theirs = servers.Servers(*addresses, running=False, own=["HFT_REDIS_URL"])
+    assert theirs._away("Redis", "there", "HFT_REDIS_URL").mend == "start it, or correct HFT_REDIS_URL"
+    assert theirs._away("Kafka", "there", "HFT_KAFKA_BOOTSTRAP").verdict == "ok"
 
 
 def test_processes_that_are_down_are_named_with_their_logs() -> None:
@@ -240,6 +245,9 @@ def test_a_gateway_that_does_not_answer(tmp_path: Path) -> None:
     found = processes.gateway("gateway-2", settings.gateway, settings)
     assert (found.verdict, found.mend) == ("problem", "hft logs gateway-2")
     assert [one.verdict for one in processes.findings(settings, folders(tmp_path), None)] == ["ok"]
+    elsewhere = settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1", "var": tmp_path})
+    found = [(one.check, one.verdict) for one in processes.findings(elsewhere, folders(tmp_path), None)]
+    assert found == [("processes", "ok"), ("engine", "unknown"), ("gateway", "unknown")]
 
 
 def test_the_command_gives_json_with_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
