@@ -19,11 +19,12 @@ from rich.table import Table
 from infra import metrics, scrape
 from infra.errors import OperatorError
 from infra.folders import Folders
-from infra.health import probes
+from infra.health import probes, without_password
 from infra.log_lines import as_text
 from infra.overview import status_lines
+from infra.scrape import Scrape
 from infra.settings import Settings
-from infra.state import State, holder, read
+from infra.state import ServiceState, State, holder, read
 
 DOWN_S: Final = 15.0
 POLL_S: Final = 0.1
@@ -41,6 +42,22 @@ def running(folders: Folders) -> State | None:
     return state if pid is not None and state is not None and state.pid == pid else None
 
 
+def by_themselves(settings: Settings, seen: Scrape) -> State | None:
+    """What runs without a launcher, as units do, by the metrics that it tells; None where nothing does."""
+    started = seen.by("process_start_time_seconds", "process")
+    if not started:
+        return None
+    services = [
+        *(
+            ServiceState(name=name, state="external", detail=without_password(where))
+            for name, where in (("kafka", settings.bootstrap), ("postgres", settings.dsn), ("redis", settings.redis))
+        ),
+        *(ServiceState(name=name, state="ready", started_at=at) for name, at in started.items()),
+        *(ServiceState(name=name, state="stopped", detail="does not tell its metrics") for name in seen.silent),
+    ]
+    return State(pid=0, phase="healthy", url=settings.gateway, services=services)
+
+
 def table(settings: Settings, state: State, *, now_s: float) -> tuple[list[tuple[str, ...]], bool]:
     """Rows of (process, pid, state, uptime, restarts, remark), and whether all is healthy."""
     answering = probes(settings)
@@ -51,7 +68,8 @@ def table(settings: Settings, state: State, *, now_s: float) -> tuple[list[tuple
         if condition in WELL and name in answering and not answering[name]():
             condition = "unreachable"
         healthy = healthy and condition in WELL
-        up = "" if service.started_at is None or service.pid is None else duration(now_s - service.started_at)
+        runs = service.started_at is not None and (service.pid is not None or state.pid == 0)
+        up = duration(now_s - (service.started_at or 0.0)) if runs else ""
         pid = "" if service.pid is None else str(service.pid)
         before = f"before: {shorten(service.last_end, LONGEST_END, placeholder=' …')}" if service.last_end else ""
         rows.append((name, pid, condition, up, str(service.restarts), service.detail or before))
@@ -72,7 +90,8 @@ def duration(seconds: float) -> str:
 
 def show(settings: Settings, folders: Folders) -> bool:
     """Prints the table; whether all is healthy. Raises `OperatorError` where nothing runs."""
-    state = running(folders)
+    seen = scrape.read(metrics.addresses(folders.metrics), time.time())
+    state = running(folders) or by_themselves(settings, seen)
     if state is None:
         last = read(folders.run)
         cause = f" (the last run ended: {last.error})" if last is not None and last.error else ""
@@ -85,7 +104,7 @@ def show(settings: Settings, folders: Folders) -> bool:
     for row in rows:
         grid.add_row(*row)
     console.print(grid)
-    for line in status_lines(scrape.read(metrics.addresses(folders.metrics), time.time())):
+    for line in status_lines(seen):
         console.print(line)
     console.print(audited(settings, now_s=time.time()))
     console.print(f"{state.phase if healthy or state.phase != 'healthy' else 'degraded'}: {state.url}")

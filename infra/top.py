@@ -17,7 +17,7 @@ from infra.folders import Folders
 from infra.overview import FAR_RECORDS, PARTS, Overview, overview
 from infra.scrape import Scrape, duration_text
 from infra.settings import Settings
-from infra.status import WELL, running, table
+from infra.status import WELL, by_themselves, running, table
 
 EVERY_S: Final = 2.0
 
@@ -77,7 +77,8 @@ def render(shown: Overview, at: str) -> Group:
 def take(settings: Settings, folders: Folders, now_s: float) -> tuple[Scrape, list[str]]:
     """What the processes of the running system tell, and which of them do not work. Raises `OperatorError` where none
     runs."""
-    state = running(folders)
+    seen = scrape.read(metrics.addresses(folders.metrics), now_s)
+    state = running(folders) or by_themselves(settings, seen)
     if state is None:
         raise OperatorError(f"nothing runs in {folders.var}: hft up starts it")
     rows, _ = table(settings, state, now_s=now_s)
@@ -86,7 +87,7 @@ def take(settings: Settings, folders: Folders, now_s: float) -> tuple[Scrape, li
         for name, _, condition, _, _, remark in rows
         if condition not in WELL
     ]
-    return scrape.read(metrics.addresses(folders.metrics), now_s), wrong
+    return seen, wrong
 
 
 def top(

@@ -19,6 +19,7 @@ from infra.overview import overview, status_lines
 from infra.ports import wanted_ports
 from infra.scrape import Scrape, duration_text, increase, quantile
 from infra.settings import Settings
+from infra.status import by_themselves, table
 from infra.top import render, take
 
 EARLIER = """\
@@ -154,3 +155,19 @@ def test_top_tells_what_does_not_work(tmp_path: Path) -> None:
     _, wrong = take(Settings(var=tmp_path), where, 0.0)
     lock.release()
     assert wrong == ["streams is restarting: streams was ended by SIGKILL"]
+
+
+def test_services_without_a_launcher(tmp_path: Path) -> None:
+    """Units tell their metrics as well; what an earlier run has left tells none."""
+    seen = Scrape(100.0, silent=["publisher"])
+    assert by_themselves(Settings(var=tmp_path), seen) is None
+    seen.add("engine", "process_start_time_seconds 40\n")
+    named = Settings(var=tmp_path, postgres_dsn="postgresql://hft:secret@127.0.0.1:1/hft")
+    found = by_themselves(named, seen)
+    assert found is not None
+    rows, healthy = table(named, found, now_s=100.0)
+    shown = {name: (condition, up, remark) for name, _, condition, up, _, remark in rows}
+    assert shown["engine"] == ("ready", "1m00s", "")
+    assert shown["publisher"] == ("stopped", "", "does not tell its metrics")
+    assert shown["postgres"] == ("unreachable", "", "postgresql://hft@127.0.0.1:1/hft")
+    assert not healthy
