@@ -28,8 +28,9 @@ NUMBERED: Final = ("order_events", "executions", "trades", "pnl", "order_flow", 
 ROW_HEAD: Final = 28
 """Bytes of a row in its page beside its columns (PostgreSQL, Database Page Layout)."""
 SAMPLE: Final = 1_000
-PIECE: Final = 20_000
-"""Rows of one DELETE: the sink, which writes beside it, waits for none of them."""
+PIECE: Final = 100_000
+"""Rows of one DELETE. Each reads the table from its beginning, where the rows of the pieces before it still lie; the
+sink, which writes beside it, waits for none of them."""
 
 OLD: Final = SQL("timestamp < %s")
 OLD_IN: Final[Mapping[str, Composed]] = {
