@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from streams.backtest.latency import Latency
     from streams.backtest.result import Result
     from streams.backtest.seats import Entrant
-    from streams.backtest.sweep import Fold, Job, Trial
+    from streams.backtest.sweep import Fold, Task, Trial
     from streams.strategies.instrument import Listed
 
 Progress = Callable[[int, int], None]
@@ -271,8 +271,7 @@ def _on_bars(
     from streams.strategies.strategy import with_symbol
 
     if options["sweep"]:
-        if options["others"]:
-            raise click.UsageError("--sweep tries one strategy: no --with beside it")
+        check_alone(options)
         given = with_symbol(catalog.find(strategy), given, list(instruments))
         _sweep(Job(strategy, given, data, instruments, plan), grid(options["sweep"]), options, out)
         return
@@ -286,11 +285,15 @@ def _on_bars(
 
 def _on_exchange(strategy: str, given: dict[str, str], options: Mapping[str, Any], out: Path | None) -> None:
     from streams.backtest import exchange
+    from streams.backtest.lobster_job import LobsterJob
     from streams.backtest.market import LobsterMarket
+    from streams.backtest.sweep import grid
     from streams.feeds.lobster.reader import LobsterError, read
+    from streams.strategies import catalog
+    from streams.strategies.strategy import with_symbol
 
-    if options["sweep"] or options["bars"] or options["dbn"] or options["postgres"] or options["kafka"]:
-        raise click.UsageError("--lobster stands alone: no bars beside it, and no --sweep")
+    if options["bars"] or options["dbn"] or options["postgres"] or options["kafka"] or options["walk_forward"]:
+        raise click.UsageError("--lobster stands alone: no bars beside it, and no --walk-forward")
     try:
         day = read(options["lobster"], options["book"])
         if day.symbol is None:
@@ -298,7 +301,6 @@ def _on_exchange(strategy: str, given: dict[str, str], options: Mapping[str, Any
         market = LobsterMarket(day, day.symbol)
     except LobsterError as error:
         raise OperatorError(f"{error}") from None
-    entrants = entrants_of(strategy, given, options["others"], [day.symbol])
     plan = exchange.Plan(
         latency=latency_of(options),
         cash=options["cash"],
@@ -307,6 +309,13 @@ def _on_exchange(strategy: str, given: dict[str, str], options: Mapping[str, Any
         taker_fee_ppm=options["fee_ppm"],
         book_ns=int(options["book_ms"] * 1_000_000),
     )
+    if options["sweep"]:
+        check_alone(options)
+        given = with_symbol(catalog.find(strategy), given, [day.symbol])
+        job = LobsterJob(strategy, given, options["lobster"], options["book"], day.symbol, plan)
+        _sweep(job, grid(options["sweep"]), options, out)
+        return
+    entrants = entrants_of(strategy, given, options["others"], [day.symbol])
     show(exchange.run(market, entrants, plan), out)
 
 
@@ -370,6 +379,11 @@ def _on_levels(strategy: str, given: dict[str, str], options: Mapping[str, Any],
     show_trials(trials, len(variants), out)
 
 
+def check_alone(options: Mapping[str, Any]) -> None:
+    if options["others"]:
+        raise click.UsageError("--sweep tries one strategy: no --with beside it")
+
+
 def entrants_of(strategy: str, given: dict[str, str], others: Sequence[str], symbols: Sequence[str]) -> list[Entrant]:
     """The strategy and the others, all on one account; each has its own name as far as that tells them apart."""
     from streams.backtest.seats import Entrant
@@ -413,11 +427,12 @@ def show(result: Result, out: Path | None) -> None:
         click.echo(f"tables in {out}")
 
 
-def _sweep(job: Job, variants: list[dict[str, str]], options: Mapping[str, Any], out: Path | None) -> None:
+def _sweep(job: Task, variants: list[dict[str, str]], options: Mapping[str, Any], out: Path | None) -> None:
     from streams.backtest import sweep
     from streams.backtest.report import fold_text
 
     if options["walk_forward"]:
+        assert isinstance(job, sweep.Job)
         with progress("walk forward") as tell:
             folds: list[Fold] = sweep.walk_forward(
                 job, variants, options["walk_forward"], processes=options["jobs"], progress=tell

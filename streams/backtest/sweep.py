@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -31,8 +31,15 @@ MOST_TRIALS: Final = 1_000_000
 RANGE_PARTS: Final = (2, 3)
 
 
-class Job(NamedTuple):
+class Task(Protocol):
     """What every variant shares; sent to the processes once."""
+
+    def result(self, given: Mapping[str, Any]) -> Result:
+        """Runs one. Raises `ParameterError` where its parameters break a rule."""
+
+
+class Job(NamedTuple):
+    """A `Task` on bars."""
 
     strategy: str
     """As `catalog.find` takes it."""
@@ -40,6 +47,11 @@ class Job(NamedTuple):
     data: Sequence[BarSeries]
     instruments: Mapping[str, Listed]
     plan: Plan
+
+    def result(self, given: Mapping[str, Any]) -> Result:
+        kind = catalog.find(self.strategy)
+        chosen = parameters(kind, {**self.fixed, **given})
+        return bars.run(self.data, self.instruments, [Entrant(kind, chosen, "sweep")], self.plan)
 
 
 class Trial(NamedTuple):
@@ -96,13 +108,6 @@ def _values(text: str, values: str) -> list[str]:
 # ------------------------------------------------------------------------------------------------------ one variant
 
 
-def variant(job: Job, given: Mapping[str, Any]) -> Result:
-    """Runs one. Raises `ParameterError` where its parameters break a rule."""
-    kind = catalog.find(job.strategy)
-    chosen = parameters(kind, {**job.fixed, **given})
-    return bars.run(job.data, job.instruments, [Entrant(kind, chosen, "sweep")], job.plan)
-
-
 def judged(given: Mapping[str, Any], result: Result) -> Trial:
     growth = curve_of(result.equity, result.starting_cash).growth
     rates = returns_of(growth)
@@ -118,10 +123,10 @@ def judged(given: Mapping[str, Any], result: Result) -> Trial:
     )
 
 
-_job: Job | None = None
+_job: Task | None = None
 
 
-def _begin(job: Job) -> None:
+def _begin(job: Task) -> None:
     global _job
     _job = job
 
@@ -131,13 +136,13 @@ def _run(numbered: tuple[int, dict[str, Any]]) -> tuple[int, Trial | None]:
     assert _job is not None
     number, given = numbered
     try:
-        return number, judged(given, variant(_job, given))
+        return number, judged(given, _job.result(given))
     except ParameterError:
         return number, None
 
 
 def run(
-    job: Job,
+    job: Task,
     variants: Sequence[dict[str, Any]],
     *,
     processes: int | None = None,
@@ -161,7 +166,7 @@ def run(
             _collect((future.result() for future in as_completed(futures)), found, progress)
     trials = [trial for trial in found if trial is not None]
     if not trials:
-        variant(job, variants[0])  # raises the reason
+        job.result(variants[0])  # raises the reason
     return trials
 
 
@@ -254,7 +259,7 @@ def walk_forward(
         past = job._replace(data=between(job.data, start_ns, split_ns))
         trained = best(run(past, variants, processes=processes, progress=tell))
         future = job._replace(data=between(job.data, split_ns, end_ns))
-        tested = judged(trained.parameters, variant(future, trained.parameters))
+        tested = judged(trained.parameters, future.result(trained.parameters))
         cash = float(job.plan.cash)
         found.append(Fold(start_ns, split_ns, end_ns, trained.parameters, trained, tested, cash))
     return found

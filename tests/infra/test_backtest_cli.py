@@ -57,13 +57,31 @@ def test_a_sweep_and_a_walk_forward(bars: str, tmp_path: Path) -> None:
     assert "out of sample together" in run("backtest", *CROSS, "--bars", bars, *grid, "--walk-forward", "2")
 
 
-def test_a_sweep_on_levels() -> None:
-    """By the compiled twin, which is what levels are for."""
+def lobster_files() -> tuple[str, ...]:
     folder = Path(__file__).parents[3] / "shared" / "marketdata" / "lobster_aapl_999"
     if not folder.exists():
         pytest.skip("../shared/marketdata/lobster_aapl_999 is not there")
     name = "AAPL_2012-06-21_34200000_57600000_{}_10.csv"
-    files = ("--lobster", f"{folder / name.format('message')}", "--book", f"{folder / name.format('orderbook')}")
+    return "--lobster", f"{folder / name.format('message')}", "--book", f"{folder / name.format('orderbook')}"
+
+
+def test_a_sweep_order_by_order(tmp_path: Path) -> None:
+    """Each variant comes to what it comes to alone, with the same drawn latencies."""
+    (tmp_path / "latencies").write_text("100 900 2500")
+    command = ("backtest", "imbalance", *lobster_files(), "--latencies", f"{tmp_path / 'latencies'}", "--book-ms", "1")
+    said = run(*command, "--sweep", "threshold=0.3,0.6", "--jobs", "1", "--out", f"{tmp_path}")
+    assert "2 of 2 variants could run" in said
+    assert "(deflated Sharpe)" in said
+    trials = pl.read_parquet(tmp_path / "sweep.parquet").sort("threshold")
+    for threshold, equity in trials.select("threshold", "final_equity").rows():
+        assert f"{equity:,.2f}" in run(*command, "--param", f"threshold={threshold}")
+    with pytest.raises(click.UsageError, match="no --with beside it"):
+        run(*command, "--sweep", "threshold=0.3", "--with", "imbalance")
+
+
+def test_a_sweep_on_levels() -> None:
+    """By the compiled twin, which is what levels are for."""
+    files = lobster_files()
     said = run("backtest", "imbalance", "--levels", *files, "--sweep", "threshold=0.1,0.5")
     assert "2 of 2 variants could run" in said
     assert "threshold=0.5" in said
