@@ -40,7 +40,7 @@ from engine.messages import (
     VenueEnd,
     VenueFill,
 )
-from engine.orders import HELD, RELEASED
+from engine.orders import EXTENDED, HELD, RELEASED
 from engine.reference_data import ReferenceData, allocate
 from engine.refusal import Refusal
 from engine.registry import ActionEntry, InstrumentEntry
@@ -274,6 +274,8 @@ class Core(ReferenceData):
                 fields = {"instrument": number, "quantity": phase, "expires_ns": command.day_ends_ns}
                 self._operate(CommandType.SESSION, seq, ts_ns, reply, **fields)
                 self._note_venue(number, command.venue)
+                if command.venue is not None:
+                    self._enter_released(number, seq, ts_ns, 0)
                 if phase == Phase.CLOSED != before:
                     self._note_closing_price(number, seq)
             case Timer():
@@ -337,7 +339,20 @@ class Core(ReferenceData):
         fill = self._fill_numbers(command)
         if fill.lots:
             self._written[0] = venues.execute(self.engine, self._reports, self._words, seq, ts_ns, fill, command)
+            number = int(self.engine.clients.records["instrument"][fill.client])
+            self._enter_released(number, seq, ts_ns, command.transact_ns)
             reply["affected"] = 1
+
+    def _enter_released(self, number: int, seq: int, ts_ns: int, transact_ns: int) -> None:
+        """What waits for the end of an auction does not, where that is held for a venue."""
+        while True:
+            written = int(self._written[0])
+            self._written[0], done = venues.enter_released(
+                self.engine, self._reports, self._words, written, seq, ts_ns, transact_ns, number
+            )
+            if done:
+                return
+            self._set_reports(2 * len(self._reports))
 
     def _end_elsewhere(self, command: VenueEnd, seq: int, ts_ns: int, reply: NDArray[Any]) -> None:
         client = self._ordered(command)
@@ -475,8 +490,10 @@ class Core(ReferenceData):
             status = OrderStatus.PENDING_NEW
         limit = int(terms["limit_price"])
         stop = int(terms["stop_price"]) if order["order_type"] >= OrderType.STOP else 0
+        listed = int(terms["list_id"]) if order["traits"] & EXTENDED else 0
         return msgspec.structs.replace(
             state,
+            list_id=str(listed) if listed else None,
             order_status=status.wire,
             symbol=entry.definition.symbol,
             side=Side(int(order["side"])).wire,

@@ -990,6 +990,8 @@ class OrderState(Struct, kw_only=True, frozen=True):
     account: str
     client_order_id: str
     order_id: OrderId
+    list_id: OrderId | None = None
+    """While the order works."""
     order_status: str
     symbol: str | None = None
     side: str | None = None

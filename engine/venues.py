@@ -14,12 +14,12 @@ from engine import venue_books
 from engine.definitions import find_account, money
 from engine.layout import COMMAND, REPLY, REPORT, field_number
 from engine.messages import VenueEnd, VenueFill
-from engine.orders import LISTED
+from engine.orders import HELD, LISTED, RELEASED
 from engine.refusal import Refusal
 from engine.registry import Accounts, InstrumentEntry, Instruments
-from engine.state import KEYS, Batch, Engine, Output
+from engine.state import KEYS, ROOM, Batch, Engine, Output
 from engine.units import NotMultiple, OutOfRange
-from engine.words import ExecType, Liquidity, OrderStatus, OrderType, Reason, Side, TimeInForce
+from engine.words import ExecType, Liquidity, OrderStatus, OrderType, Phase, Reason, Side, TimeInForce
 
 ENDS: Final = {ExecType.CANCELED.wire: ExecType.CANCELED, ExecType.EXPIRED.wire: ExecType.EXPIRED}
 OPPOSITE: Final = {int(Side.BUY): Side.SELL, int(Side.SELL): Side.BUY}
@@ -46,8 +46,12 @@ def fill_numbers(
     """The fill, as it would be booked now. Raises `Refusal`."""
     entry = _instrument(engine, instruments, client)
     slot = int(engine.clients.records["slot"][client])
-    if slot and engine.books.orders["traits"][slot] & LISTED:
-        raise Refusal(Reason.UNSUPPORTED, "order_id", "an order of a list is filled nowhere else")
+    order = engine.books.orders[slot]
+    if slot and (order["place"] == HELD or order["traits"] & RELEASED):
+        raise Refusal(Reason.UNSUPPORTED, "order_id", "the order waits for another one, of which a fill is missing")
+    phase = engine.books.instruments["phase"][int(engine.clients.records["instrument"][client])]
+    if slot and order["traits"] & LISTED and phase == Phase.CONTINUOUS:
+        raise Refusal(Reason.TRADING_PHASE, "order_id", "an order of a list that can trade here is filled here only")
     venue = find_account(accounts, command.venue).number
     if venue == int(engine.clients.records["account"][client]):
         raise Refusal(Reason.INVALID_FIELD, "account", "venue: the order is of this very account")
@@ -127,6 +131,7 @@ def execute(
     """Books the fill and writes its reports; returns how many. The venue's side is the maker's. What comes when the
     order works no more, or for less, is reported of it all the same, as it stands then."""
     batch, out = _batch(seq, ts_ns, command.transact_ns), _output(reports, report_words)
+    out.written[0] = 1
     with np.errstate(over="ignore"):
         working = int(
             venue_books.execute(engine, batch, fill.client, fill.venue, fill.lots, fill.price, fill.fee, out, 1)
@@ -143,8 +148,22 @@ def execute(
             row = _blank(reports, written + 1, seq, ts_ns, command.transact_ns)
             _late_side(engine, row, fill, lots)
             row["match"], row["fee"] = match if working else 1, fee
-        written += 2
+            written += 2
+        else:
+            written = int(out.written[0])
     return written
+
+
+def enter_released(
+    engine: Engine, reports: NDArray[Any], report_words: NDArray[np.uint64], n: int, seq: int, ts_ns: int,
+    transact_ns: int, instrument: int,
+) -> tuple[int, bool]:  # fmt: skip
+    """Orders of lists whose time has come work from now on, in an auction that is held for a venue. Returns the number
+    of the next report, and whether there was room for all."""
+    batch, out = _batch(seq, ts_ns, transact_ns), _output(reports, report_words)
+    with np.errstate(over="ignore"):
+        written = int(venue_books.enter_released(engine, batch, instrument, out, n))
+    return written, written <= len(reports) - ROOM
 
 
 def end(
@@ -166,6 +185,7 @@ def compile_venues(engine: Engine, reports: NDArray[Any], report_words: NDArray[
     batch, out = _batch(0, 0, 0), _output(reports, report_words)
     venue_books.execute(engine, batch, 0, 0, 0, 0, 0, out, 0)
     venue_books.end(engine, batch, 0, 0, 0, out)
+    venue_books.enter_released(engine, batch, 0, out, 0)
 
 
 def _batch(seq: int, ts_ns: int, transact_ns: int) -> Batch:

@@ -27,7 +27,7 @@ from engine.messages import (
     VenueEnd,
     VenueFill,
 )
-from engine.reference import auction, changes, corporate_actions, lists, phases, reference_data, venues
+from engine.reference import auction, changes, corporate_actions, lists, market, phases, reference_data, venues
 from engine.reference.accounts import PositionNumbers
 from engine.reference.answers import Applied, Refused, applied, rejection
 from engine.reference.entry import new_order
@@ -133,6 +133,8 @@ class Reference:
             raise Refused(Reason.INVALID_FIELD, "venue")
         phases.set_phase(self.state, instrument, Phase(number), command.day_ends_ns)
         instrument.venue = command.venue
+        if command.venue is not None:
+            market.enter_released(self.state, instrument)
 
     # ------------------------------------------------------------------------------------------------ queries
 

@@ -65,6 +65,12 @@ def _begin(state: State, instrument: Instrument, order: Order) -> None:
     enter(state, order)
 
 
+def enter_released(state: State, instrument: Instrument) -> None:
+    """In an auction that is held for a venue nothing waits for its end."""
+    while instrument.phase == Phase.OPENING_AUCTION and instrument.activation:
+        _begin(state, instrument, instrument.activation[0])
+
+
 def drive_all(state: State) -> None:
     for instrument in state.instruments:
         drive(state, instrument)

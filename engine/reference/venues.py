@@ -11,6 +11,8 @@ from engine.messages import VenueEnd, VenueFill
 from engine.reference.accounts import Account
 from engine.reference.answers import AT_WORK, Refused
 from engine.reference.endings import end as end_order
+from engine.reference.endings import release, shrink
+from engine.reference.market import enter_released
 from engine.reference.orders import Order, other_side
 from engine.reference.reference_data import MONEY, find_account, steps
 from engine.reference.state import State
@@ -20,8 +22,10 @@ from engine.words import ExecType, Liquidity, OrderStatus, OrderType, Reason, Ti
 def fill(state: State, command: VenueFill) -> int:
     """Returns 1, or 0 where it was counted before."""
     order = _find(state, command.order_id)
-    if order.works and order.list_id:
+    if order.status == OrderStatus.PENDING_NEW:
         raise Refused(Reason.UNSUPPORTED, "order_id")
+    if order.works and order.list_id and state.instrument(order).is_continuous:
+        raise Refused(Reason.TRADING_PHASE, "order_id")
     venue = find_account(state, command.venue)
     if venue is state.account(order):
         raise Refused(Reason.INVALID_FIELD, "account")
@@ -48,13 +52,13 @@ def fill(state: State, command: VenueFill) -> int:
     if order.filled + lots != total:
         raise Refused(Reason.INVALID_QUANTITY, "quantity")
 
+    state.answers.stamp(command.transact_ns)
     instrument.last_price = price
     working = min(lots, order.leaves)
     done = 0
     for match, part in enumerate((lots,) if working in (0, lots) else (working, lots - working), 1):
         done += part
         shared: dict[str, Any] = {
-            "transact_ns": command.transact_ns,
             "match": match,
             "last_quantity": part,
             "last_price": price,
@@ -68,7 +72,18 @@ def fill(state: State, command: VenueFill) -> int:
         unit = price * instrument.money_per_tick_lot
         _book(order, state.account(order), order.side, part, unit, paid)
         _book(order, venue, other_side(order.side), part, unit, -paid)
+        if not forgotten:
+            _follow(state, order, part)
+    enter_released(state, instrument)
     return 1
+
+
+def _follow(state: State, order: Order, lots: int) -> None:
+    """The other exit of its list has less to do; the orders that waited for it are to enter."""
+    if order.sibling is not None and order.sibling.works:
+        shrink(state, order.sibling, min(lots, order.sibling.leaves), Reason.LINKED_ORDER)
+    if not order.works:
+        release(state, order)
 
 
 def end(state: State, command: VenueEnd) -> int:

@@ -17,8 +17,6 @@ class Breakout(Strategy):
         stop_ranges: Positive = 2.0
         profit_ranges: Positive = 4.0
         allow_short: bool = False
-        watch: bool = False
-        """Exits at the market after a bar that reached one, in place of a bracket: for a venue that takes no lists."""
         bar_seconds: Count = 60
         """Of the bars that a live run makes; a backtest takes them as they are."""
 
@@ -29,8 +27,6 @@ class Breakout(Strategy):
         high: float | None = None
         """Of the channel up to the bar before."""
         low: float | None = None
-        take_profit: float = 0.0
-        stop_loss: float = 0.0
 
     def check(self) -> None:
         length = self.parameters.length
@@ -46,8 +42,6 @@ class Breakout(Strategy):
         high, low = state.high, state.low
         state.high, state.low = state.highest.update(bar.high), state.lowest.update(bar.low)
         width = state.ranges.update(bar.high, bar.low, bar.close)
-        if wanted.watch and not self.desk.working():
-            self.leave(bar)
         if high is None or low is None or width is None or self.desk.position(bar.symbol) or self.desk.working():
             return
         if bar.close > high:
@@ -56,21 +50,12 @@ class Breakout(Strategy):
             self.enter("sell", bar.close, width)
 
     def enter(self, side: str, price: float, width: float) -> None:
-        wanted, state = self.parameters, self.state
+        wanted = self.parameters
         sign = 1 if side == "buy" else -1
-        state.take_profit = price + sign * wanted.profit_ranges * width
-        state.stop_loss = price - sign * wanted.stop_ranges * width
-        if wanted.watch:
-            go = self.desk.buy if side == "buy" else self.desk.sell
-            go(wanted.symbol, wanted.quantity)
-            return
-        exits = {"take_profit": state.take_profit, "stop_loss": state.stop_loss}
-        self.desk.bracket(wanted.symbol, side, wanted.quantity, **exits)
-
-    def leave(self, bar: Bar) -> None:
-        """What is held, once its bracket would have ended it."""
-        held, state = self.desk.position(bar.symbol), self.state
-        if held > 0 and (bar.high >= state.take_profit or bar.low <= state.stop_loss):
-            self.desk.sell(bar.symbol, held)
-        elif held < 0 and (bar.low <= state.take_profit or bar.high >= state.stop_loss):
-            self.desk.buy(bar.symbol, -held)
+        self.desk.bracket(
+            wanted.symbol,
+            side,
+            wanted.quantity,
+            take_profit=price + sign * wanted.profit_ranges * width,
+            stop_loss=price - sign * wanted.stop_ranges * width,
+        )

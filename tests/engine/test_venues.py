@@ -23,7 +23,7 @@ from engine.core import Core
 from engine.layout import FIELDS
 from engine.messages import DefineAccount, SetPhase, Timer, VenueEnd, VenueFill
 from engine.reference.orders import Order
-from engine.words import ExecType, Liquidity, OrderStatus, Outcome, Reason, TimeInForce
+from engine.words import LIST_SHIFT, ExecType, Liquidity, ListType, OrderStatus, Outcome, Reason, TimeInForce
 
 AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.FOK)
 OUT: Final = len(ACCOUNTS) + 1
@@ -43,7 +43,9 @@ class Elsewhere:
         if self.last is not None and draw.random() < 0.15:
             return self.last
         orders = list(self.state.remembered.values())
-        order: Order = draw.choice(orders[-60:])
+        lists = [order for order in orders if order.works and order.children]
+        lists = [order for order in lists if not self.state.instrument(order).is_continuous]
+        order: Order = draw.choice(lists if lists and draw.random() < 0.5 else orders[-60:])
         number = str(order.order_id) if draw.random() < 0.97 else draw.choice(("0", "999999", str(2**64)))
         if draw.random() < 0.15:
             outcome = draw.choice(("canceled", "canceled", "expired", "asleep"))
@@ -87,6 +89,8 @@ def test_both_engines_say_the_same(seed: int) -> None:
                 f"{type(batch.command).__name__} {int(got.replies['outcome'][0])} {int(got.replies['affected'][0])}"
             ] += 1
             counts.update(f"{ExecType(kind).wire} {len(got.reports)}" for kind in got.reports["exec_type"].tolist())
+            counts.update(ExecType(kind).wire for kind in got.reports["exec_type"].tolist())
+            counts["list"] += int((got.reports["list_id"] != 0).sum())
             counts.update(f"status {OrderStatus(status).wire}" for status in got.reports["order_status"].tolist())
             counts.update(f"field {FIELDS[field]}" for field in got.reports["field"].tolist())
             assert fast.drift() == 0
@@ -121,7 +125,7 @@ def test_both_engines_say_the_same(seed: int) -> None:
         *(f"VenueFill {accepted} 1", f"VenueFill {accepted} 0", f"VenueFill {refused} 0"),
         *(f"VenueEnd {accepted} 1", f"VenueEnd {accepted} 0", f"VenueEnd {refused} 0"),
         *("trade 2", "trade 4", "canceled 1", "canceled 2", "expired 1", "status canceled", "status filled"),
-        *("field display_quantity", "waits", "at once trade"),
+        *("field display_quantity", "waits", "at once trade", "list", "triggered"),
     ):
         assert counts[name], f"{name} never happened: {counts}"
 
@@ -189,6 +193,76 @@ def test_a_fill_after_the_cancel_is_the_orders_too() -> None:
     assert (mine.quantity, theirs.quantity) == (11, -11)
     assert mine.cash + theirs.cash == 0
     assert fast.drift() == 0
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["whole", "canceled in part"])
+def test_a_bracket_lives_on_fills_from_elsewhere(cut: bool) -> None:
+    """In an auction that is held for a venue: the exits enter when the entry is filled, or was canceled with a part
+    filled and the venue's process says the phase again; what one exit trades the other loses."""
+    fast, slow, seq = twins(max_orders=100)
+    number = iter(range(seq, seq + 100))
+
+    def both(batch: Batch) -> Any:
+        got = answer(fast, batch)
+        found = difference(got, answer(slow, batch), batch)
+        assert found is None, found
+        assert fast.drift() == 0
+        return [
+            (one["client_order_id"].decode(), ExecType(one["exec_type"]).wire, OrderStatus(one["order_status"]).wire,
+             int(one["filled"]), int(one["leaves"]))
+            for one in got.reports if one["account"] != OUT
+        ]  # fmt: skip
+
+    def tell(command: Any) -> Any:
+        return both(Batch(next(number), 1, order_flow.records([]), command))
+
+    def send(rows: list[dict[str, Any]]) -> tuple[int, Any]:
+        first = next(number)
+        for _ in rows[1:]:
+            next(number)
+        shared = {"ts_ns": 1, "account": 1, "instrument": 1, "source": 1, "source_partition": -1, "source_offset": -1}
+        numbered = [{"seq": first + k, **shared, **row} for k, row in enumerate(rows)]
+        return first, both(Batch(first, 1, order_flow.records(numbered)))
+
+    def fill(order_id: int, lots: int, total: int) -> Any:
+        return tell(VenueFill(order_id=str(order_id), venue="out", execution_id=f"x{order_id}:{total}",
+                              quantity=Decimal(lots), price=Decimal("0.98"), filled_quantity=Decimal(total),
+                              transact_ns=9))  # fmt: skip
+
+    tell(DefineAccount(account="out"))
+    tell(SetPhase(symbol="NARROW", phase="opening_auction", venue="out"))
+    leg = {"type": 1, "time_in_force": 2, "quantity": 10, "flags": int(ListType.BRACKET) << LIST_SHIFT}
+    buy, sell = {**leg, "side": 1}, {**leg, "side": 2}
+    entry, entered = send(
+        [
+            {**buy, "order_type": 1, "client_order_id": b"entry"},
+            {**sell, "order_type": 2, "limit_price": 105, "client_order_id": b"profit"},
+            {**sell, "order_type": 3, "stop_price": 95, "client_order_id": b"stop"},
+        ]
+    )
+    assert [row[2] for row in entered] == ["new", "pending_new", "pending_new"]
+    assert fast.order_state(fast.find_order(entry + 2)).list_id == str(entry)
+    assert fill(entry + 1, 1, 1) == [], "it waits: a fill of the entry is missing"
+    assert fill(entry, 6, 6) == [("entry", "trade", "partially_filled", 6, 4)]
+    if cut:
+        _, ended = send([{"type": 2, "order_id": entry}])
+        assert ended == [("entry", "canceled", "canceled", 6, 0)]
+        released = tell(SetPhase(symbol="NARROW", phase="opening_auction", venue="out"))
+    else:
+        filled, *released = fill(entry, 4, 10)
+        assert filled == ("entry", "trade", "filled", 10, 0)
+    size = 6 if cut else 10
+    assert released == [("profit", "triggered", "new", 0, size), ("stop", "triggered", "new", 0, size)]
+    assert fill(entry + 1, 4, 4) == [
+        ("profit", "trade", "partially_filled", 4, size - 4),
+        ("stop", "restated", "new", 0, size - 4),
+    ]
+    assert fill(entry + 2, size - 4, size - 4) == [
+        ("stop", "trade", "filled", size - 4, 0),
+        ("profit", "canceled", "canceled", 4, 0),
+    ]
+    mine, theirs = fast.position(1, 1), fast.position(len(fast.accounts), 1)
+    assert (mine.quantity, theirs.quantity, mine.cash + theirs.cash) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("time_in_force", ["ioc", "fok"])

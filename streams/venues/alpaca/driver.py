@@ -37,10 +37,11 @@ from streams.feeds.alpaca.source import Keys, State
 from streams.lifecycle import Outage, stop_on_signals
 from streams.outbox import Outbox
 from streams.strategies.instrument import Listed, listed
-from streams.venues.alpaca import corrections, reconciliation, routing
+from streams.venues.alpaca import corrections, finding, reconciliation, routing
 from streams.venues.alpaca.alarm import Alarm
 from streams.venues.alpaca.booking import Bookkeeper, must, refused
 from streams.venues.alpaca.corrections import Execution
+from streams.venues.alpaca.groups import Group
 from streams.venues.alpaca.orders import Ours
 from streams.venues.alpaca.routing import Route
 from streams.venues.alpaca.trading import AwayError, RefusedError, Trading
@@ -250,7 +251,7 @@ class Desk:
         if time.monotonic() >= self._resync_at:
             self._resync()
             self._resync_at = time.monotonic() + RECONCILE_S
-        for order_id in list(self._dirty):
+        for order_id in self._with_their_lists():
             route = self._ours.routes.get(order_id)
             self._dirty.discard(order_id)
             if route is not None:
@@ -261,6 +262,15 @@ class Desk:
                     raise
         if time.monotonic() >= self._reconcile_at:
             self._reconcile()
+
+    def _with_their_lists(self) -> list[str]:
+        """What is to be looked at: what becomes of one order of a list concerns the others."""
+        found = dict.fromkeys(self._dirty)
+        for order_id in self._dirty:
+            route = self._ours.routes.get(order_id)
+            if route is not None and route.group is not None:
+                found |= dict.fromkeys(leg.order.order_id for leg in route.group.legs)
+        return list(found)
 
     # ---------------------------------------------------------------------------------------------- what they say
 
@@ -295,7 +305,9 @@ class Desk:
         if route is None or update.correction is not None:
             return
         if update.fill is not None:
-            if route.is_new(update.fill) and route.own + update.fill.quantity == update.fill.cumulative:
+            if route.group is not None and route.group.waits_for_entry(route):
+                self._resync_at = 0.0
+            elif route.is_new(update.fill) and route.own + update.fill.quantity == update.fill.cumulative:
                 self._book(route, update.fill)
             elif route.is_new(update.fill):
                 self._resync_at = 0.0  # one before it is missing: they come in order by REST
@@ -316,15 +328,29 @@ class Desk:
         if route is None:
             parts = routing.parts_of(theirs.name)
             route = None if parts is None else self._ours.routes.get(parts[0])
-            if route is None or routing.revision_of(theirs.name, route.order) is None:
-                return None
-            self._by_their_id[theirs.id] = route
-            if route.is_corrected(theirs):
-                self._corrected.add(theirs.id)
-            for name, quantity in self._ours.booked.items():
-                if name.startswith(f"{theirs.id}:"):
-                    route.counted[name] = quantity
+            if route is not None and routing.revision_of(theirs.name, route.order) is None:
+                route = None
+            before = self._by_their_id.get(theirs.replaces or "")
+            if route is None and before is not None and before.group is not None and before in before.group.exits:
+                route = before.group.exit_of(theirs)
+            if route is not None:
+                self._claim(route, theirs)
         return route
+
+    def _claim(self, route: Route, theirs: TheirOrder) -> None:
+        """The order there was entered for ours."""
+        if theirs.id in self._by_their_id:
+            return
+        self._by_their_id[theirs.id] = route
+        if theirs.id in self._foreign:
+            self._foreign.discard(theirs.id)
+            self._since_ns = min(self._since_ns, theirs.submitted_ns - OVERLAP_NS)
+            self._resync_at = 0.0
+        if route.is_corrected(theirs):
+            self._corrected.add(theirs.id)
+        for name, quantity in self._ours.booked.items():
+            if name.startswith(f"{theirs.id}:"):
+                route.counted[name] = quantity
 
     # -------------------------------------------------------------------------------------------- asking for all
 
@@ -339,10 +365,12 @@ class Desk:
         for route in self._ours.routes.values():
             there = route.theirs
             lost = there is None or (there.stands.is_open and there.id not in seen)
-            if lost and (route.works or there is not None or not route.is_over):
+            if lost and (route.works or there is not None or not route.is_over) and not self._is_held(route):
                 self._look(route)
             if there is not None and there.stands.is_open and not there.stands.is_pending:
                 route.asked = None
+        for group in self._ours.groups.values():
+            group.asked_to_enter = False
         self._fetch_fills()
         for order in list(self._ours.unfinished.values()):
             why = self._bookkeeper.finish(order)
@@ -350,24 +378,21 @@ class Desk:
         self._dirty.update(self._ours.routes)
         self._ours.forget(time.time_ns())
 
+    def _is_held(self, route: Route) -> bool:
+        """Whether it is held there as before: Alpaca does not list such orders among the open ones."""
+        there = route.theirs
+        now = None if there is None or there.status != "held" else self._trading.find(there.id)
+        if now is None or not now.stands.is_open:
+            return False
+        route.saw(now)
+        return True
+
     def _look(self, route: Route) -> None:
         """Finds the orders there that were entered for ours, whatever became of them."""
-        number, highest = 0, -1
-        found: list[TheirOrder] = []
-        while chain := self._trading.orders(routing.name_of(route.order, number)):
-            found += chain
-            numbers = [n for one in chain if (n := routing.revision_of(one.name, route.order)) is not None]
-            highest = max([highest, *numbers])
-            number = highest + 1
+        found = finding.find(self._trading, route)
         for one in found:
-            self._known(one)
-        # A replacement that Alpaca refused leaves the one before it as it was.
-        stands = [one for one in found if one.stands.is_open] or found[-1:]
-        if stands:
-            route.revision = 0
-            route.theirs = None if route.theirs is None or route.theirs.id != stands[-1].id else route.theirs
-            route.saw(stands[-1])
-            route.revision = max(route.revision, highest)
+            self._claim(route, one)
+        finding.see(route, found)
 
     def _fetch_fills(self) -> None:
         known = [route.order.created_ns for route in self._ours.routes.values()]
@@ -395,10 +420,26 @@ class Desk:
 
     def _step(self, route: Route) -> None:
         """Does what is to be done, until there is nothing, or an answer has to come first."""
+        if route.group is not None:
+            self._gather(route.group)
         for _ in range(4):
             action = route.next()
             if action is None or not self._do(route, action):
                 return
+
+    def _gather(self, group: Group) -> None:
+        """Sees to it that the list is known whole, and that its exits enter where the entry was canceled with a part
+        filled: in an auction that goes on nothing else has them enter."""
+        first = group.legs[0].order
+        if not group.is_complete and group.begins and len(group.legs) > 1:
+            third = self._client.status(first.account, order_id=group.third_id)
+            group.is_complete = third is None or third.list_id != group.list_id
+        if group.waits_in_vain and not group.asked_to_enter:
+            phase = SetPhase(symbol=first.symbol, phase=Phase.OPENING_AUCTION.wire, venue=self._venue)
+            why = refused(self._client.administer(phase))
+            group.asked_to_enter = why is None
+            if why is not None:
+                log.info("the exits of order %s do not enter yet: %s", first.order_id, why)
 
     def _do(self, route: Route, action: routing.Action) -> bool:
         """Whether to look at once what comes next."""
@@ -424,6 +465,13 @@ class Desk:
                     self._resync_at = min(self._resync_at, time.monotonic() + AGAIN_S)
                     return False
                 return True
+            case routing.Refresh():
+                other = self._ours.routes[action.order_id]
+                self._look(other)
+                if other.theirs is not None and other.theirs.stands.is_open:
+                    self._resync_at = min(self._resync_at, time.monotonic() + AGAIN_S)
+                    return False
+                return True
 
     def _submit(self, route: Route, action: routing.Submit) -> None:
         order_id = route.order.order_id
@@ -435,7 +483,7 @@ class Desk:
                 return
         self._uncertain.add(order_id)
         try:
-            self._adopt(route, self._trading.submit(route.order, action.name, action.quantity))
+            self._adopt(route, self._trading.submit(route.order, action))
         except RefusedError as error:
             chain = self._trading.orders(action.name) if error.status_code == CONFLICT else []
             if chain:
@@ -445,13 +493,21 @@ class Desk:
         self._uncertain.discard(order_id)
 
     def _adopt(self, route: Route, theirs: TheirOrder) -> None:
-        self._known(theirs)
+        self._claim(route, theirs)
         route.saw(theirs)
+        for leg in theirs.legs:
+            other = None if route.group is None else route.group.exit_of(leg)
+            if other is not None:
+                self._claim(other, leg)
+                other.saw(leg)
+        if route.group is not None and any(leg.works and leg.theirs is None for leg in route.group.legs):
+            self._resync_at = 0.0  # Alpaca has named its exits, and not told them
 
     def _change(self, route: Route, action: routing.Change) -> None:
         route.asked = action
         try:
-            self._adopt(route, self._trading.replace(action.order_id, action.name, action.terms))
+            whole = route.group is None
+            self._adopt(route, self._trading.replace(action.order_id, action.name, action.terms, with_quantity=whole))
         except RefusedError as error:
             log.warning("order %s: Alpaca does not change it: %s", route.order.order_id, error)
             route.asked = None
@@ -462,7 +518,8 @@ class Desk:
             raise
 
     def _take_back(self, route: Route, action: routing.TakeBack) -> None:
-        route.enters_again = route.works
+        for one in [route] if route.group is None else route.group.exits:
+            one.enters_again = route.works and one.works
         try:
             self._trading.cancel(action.order_id)
             route.asked = action
@@ -490,7 +547,7 @@ class Desk:
             account=order.account,
             symbol=order.symbol,
             order_id=order.order_id,
-            quantity=terms.quantity,
+            quantity=terms.quantity if route.group is None else None,
             limit_price=terms.limit_price,
             stop_price=terms.stop_price if is_stop else None,
         )
@@ -503,7 +560,7 @@ class Desk:
             return
         route.order = msgspec.structs.replace(
             order,
-            quantity=f"{terms.quantity:f}",
+            quantity=f"{terms.quantity:f}" if route.group is None else order.quantity,
             limit_price=None if terms.limit_price is None else f"{terms.limit_price:f}",
             stop_price=order.stop_price if terms.stop_price is None else f"{terms.stop_price:f}",
         )
@@ -545,6 +602,9 @@ class Desk:
             self._executions[after.id] = after
         if route.works and route.theirs is not None and route.theirs.id == theirs.id and theirs.stands.is_open:
             self._take_back(route, routing.TakeBack(theirs.id))
+            if route.group is not None:  # which of its numbers would hold for what is left is not documented
+                for leg in route.group.legs:
+                    leg.enters_again = False
         self._dirty.add(order.order_id)
 
     def _execution(self, theirs: TheirOrder, said: Correction) -> Execution | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from engine.client import Client
-from streams.venues.alpaca import reconciliation, routing
+from streams.venues.alpaca import finding, reconciliation, routing
 from streams.venues.alpaca.driver import held, venue_account
 from streams.venues.alpaca.orders import Ours
 from streams.venues.alpaca.trading import Trading
@@ -44,6 +44,9 @@ def _once(
         route = None if parts is None else ours.routes.get(parts[0])
         if route is not None:
             route.saw(one)
+    for route in list(ours.working()):
+        if route.group is not None and route.theirs is None:
+            finding.see(route, finding.find(trading, route))
     return reconciliation.compare(
         reconciliation.books(ours.deposits, held(client, venue)),
         ours.routes.values(),

@@ -17,6 +17,7 @@ from engine.words import WORKING_WORDS, ExecType
 from streams.consumer import Cursor, LogReader, log_bounds, place, read_to_end
 from streams.orders import fold
 from streams.venues.alpaca import corrections
+from streams.venues.alpaca.groups import Group
 from streams.venues.alpaca.routing import Route
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ class Ours:
         self._accounts = frozenset(accounts)
         self._venue = venue
         self.routes: dict[str, Route] = {}
+        self.groups: dict[str, Group] = {}
+        """Lists by list_id."""
         self.booked: dict[str, Decimal] = {}
         """Names of the fills that the topic has → their quantities."""
         self.unfinished: dict[str, messages.Order] = {}
@@ -99,6 +102,8 @@ class Ours:
             return None
         if route is None:
             route = self.routes[event.order_id] = Route(order)
+            if order.list_id is not None:
+                self.groups.setdefault(order.list_id, Group(order.list_id)).add(route)
         route.order = order
         side = self._other_side
         if event.exec_type == ExecType.TRADE.wire and side is not None and side.seq == event.seq:
@@ -116,10 +121,12 @@ class Ours:
             self.routes[order_id].corrected.add(revision)
 
     def forget(self, now_ns: int) -> None:
-        """Orders that are over, and were long ago."""
+        """Orders that are over, and were long ago; those of a list together."""
         for order_id, route in list(self.routes.items()):
-            if not route.works and route.order.updated_ns < now_ns - KEPT_NS and route.is_over:
-                del self.routes[order_id]
+            legs = [route] if route.group is None else route.group.legs
+            if all(leg.is_over and leg.order.updated_ns < now_ns - KEPT_NS for leg in legs):
+                self.routes.pop(order_id)
+                self.groups.pop(route.order.list_id or "", None)
 
     def working(self) -> Iterator[Route]:
         return (route for route in self.routes.values() if route.works)

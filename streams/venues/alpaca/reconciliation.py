@@ -78,7 +78,8 @@ def compare(
     there = {one.id: one for one in orders}
     known = list(routes)
     for route in known:
-        if route.works and (route.theirs is None or route.theirs.id not in there):
+        waits = route.theirs is not None and route.theirs.status == "held"  # Alpaca does not list it among the open
+        if route.works and not waits and (route.theirs is None or route.theirs.id not in there):
             text = f"order {route.order.order_id} of {route.order.account} works here and not there"
             found.append(Difference(route.order.symbol, text))
     wanted = {route.theirs.id for route in known if route.works and route.theirs is not None}

@@ -6,12 +6,15 @@ any outage the same question is asked again."""
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.messages import Order
-from engine.words import WORKING_WORDS, Reason
+from engine.words import WORKING_WORDS, OrderStatus, Reason
 from streams.venues.alpaca.statuses import UNCHANGEABLE
 from streams.venues.alpaca.wire import TheirFill, TheirOrder
+
+if TYPE_CHECKING:
+    from streams.venues.alpaca.groups import Group
 
 TIMES_IN_FORCE: Final = {
     "day": "day",
@@ -40,10 +43,14 @@ class Terms(NamedTuple):
 
 
 class Submit(NamedTuple):
-    """Enter the order there by this name, for what is left of it."""
+    """Enter the order there by this name, for what is left of it; with the exits of its list, where it has some."""
 
     name: str
     quantity: Decimal
+    order_class: str = "simple"
+    """Alpaca's: `simple`, `bracket`, `oco`, `oto`."""
+    take_profit: Order | None = None
+    stop_loss: Order | None = None
 
 
 class Change(NamedTuple):
@@ -80,7 +87,14 @@ class Look(NamedTuple):
     """Fills are missing: ask for them."""
 
 
-Action = Submit | Change | TakeBack | End | Restore | Look
+class Refresh(NamedTuple):
+    """Ask how an order of the list stands there."""
+
+    order_id: str
+    """Ours."""
+
+
+Action = Submit | Change | TakeBack | End | Restore | Look | Refresh
 
 
 class Route:
@@ -88,6 +102,10 @@ class Route:
 
     def __init__(self, order: Order) -> None:
         self.order = order
+        self.group: Group | None = None
+        """The list that it came in."""
+        self.is_child = order.status == OrderStatus.PENDING_NEW.wire
+        """Whether it came in to wait for another one."""
         self.theirs: TheirOrder | None = None
         """The last of those that replaced each other."""
         self.counted: dict[str, Decimal] = {}
@@ -112,9 +130,11 @@ class Route:
 
     @property
     def wanted(self) -> Terms:
-        """As the order there would have them: of what the last one has replaced the fills are no part of it."""
+        """As the order there would have them: of what the last one has replaced the fills are no part of it. How many
+        an order of a list is for is Alpaca's to say, once it is there."""
+        quantity = Decimal(self.order.quantity) - self.earlier
         return Terms(
-            Decimal(self.order.quantity) - self.earlier,
+            quantity if self.group is None or self.theirs is None else self.theirs.quantity,
             _number(self.order.limit_price),
             _number(self.order.stop_price) if self.order.order_type in STOPS else None,
         )
@@ -170,7 +190,9 @@ class Route:
         number = revision_of(theirs.name, self.order)
         known = self.theirs
         is_known = known is not None and theirs.id == known.id
-        if number is None or (number < self.revision and not is_known):
+        if number is None and self.group is not None and (known is None or theirs.submitted_ns >= known.submitted_ns):
+            number = self.revision  # Alpaca names the exits of a list
+        if not is_known and (number is None or number < self.revision):
             return  # one that was replaced, or none of ours
         if known is not None and is_known:
             if theirs.filled < known.filled or (not known.stands.is_open and theirs.stands.is_open):
@@ -180,13 +202,15 @@ class Route:
         else:
             self.asked = None
             self.enters_again = False
-        self.revision = max(self.revision, number)
+        self.revision = max(self.revision, number or 0)
         self.theirs = theirs
 
     def next(self) -> Action | None:
         """What has to be done now; None: nothing, or to wait."""
         if self.misses_fills:
             return Look()
+        if self.group is not None:
+            return self.group.next(self)
         theirs = self.theirs
         if not self.works:
             if theirs is None or not theirs.stands.is_open or self.asked is not None or theirs.stands.is_pending:
@@ -194,16 +218,21 @@ class Route:
             return TakeBack(theirs.id)
         if self.refused is not None:
             return self.refused
-        left = Decimal(self.order.quantity) - self.total
         if theirs is None:
-            return unroutable(self.order) or Submit(name_of(self.order, 0), left)
+            return unroutable(self.order) or Submit(name_of(self.order, 0), self.left)
         if not theirs.stands.is_open:
-            if self.enters_again and left > 0 and theirs.status == "canceled":
-                return Submit(name_of(self.order, self.revision + 1), left)
+            if self.enters_again and self.left > 0 and theirs.status == "canceled":
+                return Submit(name_of(self.order, self.revision + 1), self.left)
             return None if theirs.status in ("filled", "replaced") else ended(self.order, theirs)
-        return self._change(theirs)
+        return self.change(theirs)
 
-    def _change(self, theirs: TheirOrder) -> Action | None:
+    @property
+    def left(self) -> Decimal:
+        """To be filled."""
+        return Decimal(self.order.quantity) - self.total
+
+    def change(self, theirs: TheirOrder) -> Action | None:
+        """What makes the order there, which can be filled, the one that is wanted."""
         wanted, there = self.wanted, self.there
         assert there is not None
         if self.asked is not None or theirs.status in UNCHANGEABLE or wanted == there:
@@ -211,6 +240,8 @@ class Route:
         if self.unchanged == wanted:
             return Restore(there._replace(quantity=there.quantity + self.earlier))
         if theirs.filled > 0:
+            if self.group is not None and self is self.group.entry:
+                return Restore(there)  # a cancel there would take the exits along
             # Whether the quantity of a replacement counts what is filled is not documented: too much could trade.
             return TakeBack(theirs.id)
         return Change(theirs.id, name_of(self.order, self.revision + 1), wanted)
@@ -239,7 +270,6 @@ def revision_of(name: str, order: Order) -> int | None:
 def unroutable(order: Order) -> End | None:
     """Why Alpaca cannot have such an order. docs/alpaca.md has the same table."""
     for wrong, field, text in (
-        (order.list_id is not None, "type", "orders of a list"),
         (order.order_type not in ORDER_TYPES, "order_type", order.order_type),
         (order.time_in_force not in TIMES_IN_FORCE, "time_in_force", order.time_in_force),
         (order.display_quantity is not None, "display_quantity", "icebergs"),

@@ -17,7 +17,7 @@ from engine.messages import Order
 from streams.feeds.alpaca.messages import MessageError
 from streams.feeds.alpaca.source import Keys, State, one_line
 from streams.venues.alpaca import wire
-from streams.venues.alpaca.routing import TIMES_IN_FORCE, Terms
+from streams.venues.alpaca.routing import TIMES_IN_FORCE, Submit, Terms
 from streams.venues.alpaca.wire import Balance, TheirFill, TheirOrder, Update
 
 with warnings.catch_warnings():
@@ -26,15 +26,18 @@ with warnings.catch_warnings():
     from alpaca.common.enums import Sort
     from alpaca.common.exceptions import APIError
     from alpaca.trading.client import TradingClient
-    from alpaca.trading.enums import OrderSide, OrderType, QueryOrderStatus, TimeInForce
+    from alpaca.trading.enums import OrderClass, OrderSide, OrderType, QueryOrderStatus, TimeInForce
     from alpaca.trading.requests import (
+        GetOrderByIdRequest,
         GetOrdersRequest,
         LimitOrderRequest,
         MarketOrderRequest,
         OrderRequest,
         ReplaceOrderRequest,
         StopLimitOrderRequest,
+        StopLossRequest,
         StopOrderRequest,
+        TakeProfitRequest,
         TrailingStopOrderRequest,
     )
     from alpaca.trading.stream import TradingStream
@@ -137,6 +140,10 @@ class Trading:
                 return None
             raise
 
+    def legs(self, order_id: str) -> tuple[TheirOrder, ...]:
+        """The orders that were entered with the one of this id of theirs."""
+        return wire.order(self._ask(self._rest.get_order_by_id, order_id, GetOrderByIdRequest(nested=True))).legs
+
     def fills(self, since_ns: int) -> list[TheirFill]:
         """All executions since then, in the order of time."""
         after = datetime.fromtimestamp(since_ns // SECOND_NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -151,12 +158,13 @@ class Trading:
 
     # -------------------------------------------------------------------------------------------------- requests
 
-    def submit(self, order: Order, name: str, quantity: Any) -> TheirOrder:
-        return wire.order(self._ask(self._rest.submit_order, request(order, name, quantity)))
+    def submit(self, order: Order, asked: Submit) -> TheirOrder:
+        return wire.order(self._ask(self._rest.submit_order, request(order, asked)))
 
-    def replace(self, order_id: str, name: str, terms: Terms) -> TheirOrder:
+    def replace(self, order_id: str, name: str, terms: Terms, *, with_quantity: bool) -> TheirOrder:
+        """`with_quantity`: Alpaca changes prices only of the orders of a list."""
         asked = ReplaceOrderRequest(
-            qty=int(terms.quantity),
+            qty=int(terms.quantity) if with_quantity else None,
             limit_price=None if terms.limit_price is None else float(terms.limit_price),
             stop_price=None if terms.stop_price is None else float(terms.stop_price),
             client_order_id=name,
@@ -187,17 +195,25 @@ def _said(error: Any) -> str:
         return one_line(error)
 
 
-def request(order: Order, name: str, quantity: Any) -> OrderRequest:
-    """Our order as alpaca-py's."""
+def request(order: Order, asked: Submit) -> OrderRequest:
+    """Our order as alpaca-py's, with what goes with it."""
     common: dict[str, Any] = {
         "symbol": order.symbol,
-        "qty": float(quantity),
+        "qty": float(asked.quantity),
         "side": OrderSide(order.side),
         "time_in_force": TimeInForce(TIMES_IN_FORCE[order.time_in_force or ""]),
-        "client_order_id": name,
+        "client_order_id": asked.name,
     }
-    limit = None if order.limit_price is None else float(order.limit_price)
-    stop = None if order.stop_price is None else float(order.stop_price)
+    limit, stop = _price(order.limit_price), _price(order.stop_price)
+    if asked.order_class != OrderClass.SIMPLE:
+        common["order_class"] = OrderClass(asked.order_class)
+    if asked.take_profit is not None:
+        common["take_profit"] = TakeProfitRequest(limit_price=float(asked.take_profit.limit_price or 0))
+    if asked.stop_loss is not None:
+        exit_at = _price(asked.stop_loss.limit_price)
+        common["stop_loss"] = StopLossRequest(stop_price=float(asked.stop_loss.stop_price or 0), limit_price=exit_at)
+    if asked.order_class == OrderClass.OCO:
+        return LimitOrderRequest(**common)
     match OrderType(order.order_type):
         case OrderType.MARKET:
             return MarketOrderRequest(**common)
@@ -211,6 +227,10 @@ def request(order: Order, name: str, quantity: Any) -> OrderRequest:
             amount = None if order.trail_amount is None else float(order.trail_amount)
             percent = None if order.trail_percent is None else float(order.trail_percent)
             return TrailingStopOrderRequest(**common, trail_price=amount, trail_percent=percent)
+
+
+def _price(text: str | None) -> float | None:
+    return None if text is None else float(text)
 
 
 class _Stream(TradingStream):

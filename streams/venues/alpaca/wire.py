@@ -31,6 +31,10 @@ class TheirOrder(NamedTuple):
     stop_price: Decimal | None
     submitted_ns: int
     replaced_by: str | None
+    replaces: str | None = None
+    order_class: str = ""
+    legs: tuple[TheirOrder, ...] = ()
+    """Orders of its group that were entered with it, where they are told with it."""
 
     @property
     def stands(self) -> Status:
@@ -107,6 +111,9 @@ def order(raw: Mapping[str, Any]) -> TheirOrder:
         stop_price=_number(raw, "stop_price") if raw.get("stop_price") is not None else None,
         submitted_ns=moment(raw.get("submitted_at") or raw.get("created_at")),
         replaced_by=raw.get("replaced_by") or None,
+        replaces=raw.get("replaces") or None,
+        order_class=str(raw.get("order_class") or ""),
+        legs=tuple(order(leg) for leg in raw.get("legs") or ()),
     )
 
 

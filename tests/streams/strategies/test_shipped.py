@@ -75,23 +75,6 @@ def test_a_breakout_enters_with_both_exits() -> None:
     assert result.trades["pnl"][0] > 0
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-def test_a_breakout_may_watch_its_exits_itself(sign: int) -> None:
-    """No lists: in at the market, and out at the open after the bar that reached an exit."""
-
-    def mirrored(row: tuple[float, float, float, float]) -> tuple[float, ...]:
-        opened, high, low, close = (100 + sign * (price - 100) for price in row)
-        return opened, max(high, low), min(high, low), close
-
-    quiet = [(100.0, 101.0, 99.0, 100.0)] * 10
-    rows = [*quiet, (100, 103, 100, 102.5), (103, 104, 102, 103), (104, 120, 103, 118), (118, 119, 117, 118)]
-    given = {"length": 5, "quantity": 10, "watch": True, "allow_short": True}
-    result = run_bars(Breakout, table([mirrored(row) for row in rows]), **given)
-    sides = ["buy", "sell"] if sign == 1 else ["sell", "buy"]
-    assert [set(result.orders["order_type"]), result.fills["side"].to_list()] == [{"market"}, sides]
-    assert result.fills["price"].to_list() == [100 + sign * 3, 100 + sign * 18]
-
-
 @pytest.mark.parametrize("curve", ["", "4,3,2,1,1,1,1,2,3,5"])
 @pytest.mark.parametrize("side", ["buy", "sell"])
 def test_execution_fills_the_whole_and_no_more(side: str, curve: str) -> None:

@@ -1,7 +1,10 @@
 """A server that speaks the documented protocol of Alpaca's trading (version 2): orders, positions, account, clock and
 activities by REST, `trade_updates` over a WebSocket; with faults on demand. On loopback.
 
-It fills nothing by itself: a test says what the market does."""
+It fills nothing by itself: a test says what the market does. Orders of a group are each other's as Alpaca documents it:
+the exits are held until the entry is filled, what the take-profit trades the stop-loss loses, and one that is canceled
+takes the others along. What is reported besides is done too: exits are told with the entry only, under names of
+Alpaca's, a stop-loss is never among the open orders, and its end by the take-profit is not in the stream."""
 
 from __future__ import annotations
 
@@ -39,6 +42,8 @@ class TradingServer:
         self.cash = Decimal(100_000)
         self.fail_next: list[int] = []
         """Status codes that the next requests by REST get."""
+        self.groups: list[list[str]] = []
+        """Ids of orders that were entered together, the parent first."""
         self.lose_answers = 0
         """How many of the next new orders are taken and not answered."""
         self.refuse_next: list[tuple[int, str]] = []
@@ -80,7 +85,42 @@ class TradingServer:
             for _ in range(2 if twice else 1):
                 extra = {"price": price, "qty": str(lots), "execution_id": name, "timestamp": when}
                 self.say("fill" if done else "partial_fill", order, **extra)
+            self._follow(order, lots, done)
             return name
+
+    def _follow(self, order: dict[str, Any], lots: int, done: bool) -> None:
+        """What a fill does to the others of the group."""
+        for other in self._others(order):
+            if done and other["status"] == "held" and order["side"] != other["side"]:
+                if other["type"] == "limit" or order["order_class"] == "oto":
+                    self.move(other, "new")
+            elif order["side"] == other["side"] and other["status"] not in OVER:
+                other["qty"] = str(Decimal(other["qty"]) - lots)
+                if done:
+                    other["status"] = "canceled"  # the stream does not tell
+
+    def stop_out(self, order: dict[str, Any], price: str) -> dict[str, Any]:
+        """A stop-loss is reached: the take-profit, whose shares it gets, is replaced, and so is itself, by the order
+        that trades."""
+        with self._lock:
+            for other in self._others(order):
+                if other["status"] not in OVER:
+                    other["replaced_by"] = order["id"]
+                    self.move(other, "replaced")
+            new = {**order, "id": str(uuid.uuid4()), "client_order_id": str(uuid.uuid4()), "replaces": order["id"]}
+            new |= {"submitted_at": now(), "status": "new", "legs": None}
+            self.orders[new["id"]] = new
+            order["replaced_by"] = new["id"]
+            self.move(order, "replaced")
+            self.fill(new, int(Decimal(new["qty"])), price)
+            return new
+
+    def _others(self, order: dict[str, Any]) -> list[dict[str, Any]]:
+        """The rest of its group, as it stands now."""
+        for group in self.groups:
+            if order["id"] in group:
+                return [self.orders[one] for one in group if one != order["id"]]
+        return []
 
     def correct(self, order: dict[str, Any], previous: str, lots: int, price: str, *, now_price: str | None) -> str:
         """A fill of `lots` at `price`, known as `previous`, is taken back, or is at another price now. What is said of
@@ -173,12 +213,15 @@ class TradingServer:
                     if lots
                 ]
             case ("GET", ["orders"]):
-                return 200, [one for one in self.orders.values() if one["status"] not in OVER]
+                return 200, [one for one in self.orders.values() if one["status"] not in OVER | {"held"}]
             case ("GET", ["orders:by_client_order_id"]):
                 found = [one for one in self.orders.values() if one["client_order_id"] == query["client_order_id"]]
                 return (200, found[0]) if found else (404, {"code": 40410000, "message": "order not found"})
             case ("GET", ["orders", number]):
-                return (200, self.orders[number]) if number in self.orders else (404, {"message": "order not found"})
+                if number not in self.orders:
+                    return 404, {"message": "order not found"}
+                legs = self.orders[number]["with_it"] if query.get("nested", "").lower() == "true" else []
+                return 200, {**self.orders[number], "legs": [self.orders[leg] for leg in legs]}
             case ("GET", ["account", "activities", "FILL"]):
                 after = query.get("page_token", "")
                 rows = [
@@ -199,28 +242,71 @@ class TradingServer:
             return code, {"code": code * 100_000, "message": message}
         if any(one["client_order_id"] == body["client_order_id"] for one in self.orders.values()):
             return 422, {"code": 40010001, "message": "client_order_id must be unique"}
-        order = {
-            **{"id": str(uuid.uuid4()), "client_order_id": body["client_order_id"], "created_at": now()},
-            **{"submitted_at": now(), "symbol": body["symbol"], "qty": _text(body["qty"])},
-            **{"filled_qty": "0", "filled_avg_price": None, "type": body["type"], "side": body["side"]},
-            **{"time_in_force": body["time_in_force"], "limit_price": _text(body.get("limit_price"))},
-            **{"stop_price": _text(body.get("stop_price")), "status": "new", "replaced_by": None, "replaces": None},
-        }
-        self.orders[order["id"]] = order
+        wrong = self._wrong_class(body)
+        if wrong:
+            return 422, {"code": 42210000, "message": wrong}
+        exits = [body[name] for name in ("take_profit", "stop_loss") if name in body]
+        kind = body.get("order_class", "simple")
+        order = self._order(body, body["client_order_id"], body["side"], body["type"], body, "new")
+        if kind == "oco":
+            order["limit_price"] = _text(exits.pop(0)["limit_price"])
+        side = body["side"] if kind == "oco" else {"buy": "sell", "sell": "buy"}[body["side"]]
+        for terms in exits:
+            name = "limit" if "stop_price" not in terms else "stop_limit" if "limit_price" in terms else "stop"
+            leg = self._order(body, str(uuid.uuid4()), side, name, terms, "held")
+            order["with_it"].append(leg["id"])
+        if exits:
+            self.groups.append([order["id"], *order["with_it"]])
         if self.lose_answers:
             self.lose_answers -= 1
             return 500, {"code": 50010000, "message": "internal server error occurred"}
         self.say("new", order)
-        return 200, order
+        legs = [self.orders[leg] for leg in order["with_it"]]
+        for leg in legs:
+            self.say("held", leg)
+        return 200, {**order, "legs": legs or None}
+
+    def _wrong_class(self, body: dict[str, Any]) -> str:
+        """What Alpaca's documentation asks of a group, where the order has not got it."""
+        kind = body.get("order_class", "simple")
+        exits = [name for name in ("take_profit", "stop_loss") if name in body]
+        if kind == "simple":
+            return "simple orders have no exits" if exits else ""
+        if body["time_in_force"] not in ("day", "gtc"):
+            return f"{kind} orders must be day or gtc"
+        if len(exits) != {"bracket": 2, "oco": 2, "oto": 1}[kind]:
+            return f"{kind} orders require other exits"
+        if kind == "oco":
+            holds = self.holdings.get(body["symbol"], Decimal(0)) * (1 if body["side"] == "sell" else -1)
+            return "" if body["type"] == "limit" and holds >= Decimal(str(body["qty"])) else "oco orders must be exits"
+        return "" if body["type"] in ("market", "limit") else "bracket orders must be entry orders"
+
+    def _order(
+        self, body: dict[str, Any], name: str, side: str, kind: str, terms: dict[str, Any], status: str
+    ) -> dict[str, Any]:
+        order = {
+            **{"id": str(uuid.uuid4()), "client_order_id": name, "created_at": now(), "order_class": ""},
+            **{"submitted_at": now(), "symbol": body["symbol"], "qty": _text(body["qty"])},
+            **{"filled_qty": "0", "filled_avg_price": None, "type": kind, "side": side},
+            **{"time_in_force": body["time_in_force"], "limit_price": _text(terms.get("limit_price"))},
+            **{"stop_price": _text(terms.get("stop_price")), "status": status, "replaced_by": None, "replaces": None},
+            **{"order_class": body.get("order_class", "simple"), "legs": None, "with_it": []},
+        }
+        self.orders[order["id"]] = order
+        return order
 
     def _replace(self, order: dict[str, Any], body: dict[str, Any]) -> tuple[int, Any]:
         if self.refuse_next:
             code, message = self.refuse_next.pop(0)
             return code, {"code": code * 100_000, "message": message}
-        if order["status"] not in ("new", "partially_filled"):
+        grouped = [group for group in self.groups if order["id"] in group]
+        if order["status"] not in ("new", "partially_filled", *(["held"] if grouped else [])):
             return 422, {"code": 42210000, "message": f"order is not open: {order['status']}"}
         new = {**order, "id": str(uuid.uuid4()), "client_order_id": body["client_order_id"], "replaces": order["id"]}
-        new |= {"submitted_at": now(), "qty": str(body["qty"])}
+        new |= {"submitted_at": now(), "qty": str(body.get("qty", order["qty"]))}
+        for group in grouped:
+            assert "qty" not in body, "only prices of such an order can be changed"
+            group[group.index(order["id"])] = new["id"]
         new |= {name: _text(body[name]) for name in ("limit_price", "stop_price") if name in body}
         self.orders[new["id"]] = new
         if self.holds_replaces:
@@ -235,10 +321,9 @@ class TradingServer:
     def _cancel(self, order: dict[str, Any]) -> tuple[int, Any]:
         if order["status"] in OVER:
             return 422, {"code": 42210000, "message": "order is not cancelable"}
-        if self.holds_cancels:
-            self.move(order, "pending_cancel")
-        else:
-            self.move(order, "canceled")
+        for one in [order, *self._others(order)]:
+            if one["status"] not in OVER:
+                self.move(one, "pending_cancel" if self.holds_cancels else "canceled")
         return 204, None
 
 

@@ -22,17 +22,26 @@ from engine.messages import (
     DefineAccount,
     DefineInstrument,
     Fill,
+    ListedOrder,
     NewOrder,
     OrderEvent,
+    OrderList,
     OrderState,
     Replace,
     SequencedCommand,
 )
 from engine.topics import ALERTS, COMMANDS, FILLS, ORDER_EVENTS
 from infra.kafka import create_topics
+from streams.backtest import bars
+from streams.backtest.bar_data import series
+from streams.backtest.seats import Entrant
 from streams.feeds.alpaca.source import Keys
 from streams.outbox import Outbox
+from streams.strategies.breakout import Breakout
+from streams.strategies.events import Bar, order_update
 from streams.strategies.instrument import listed
+from streams.strategies.running import Running
+from streams.strategies.strategy import parameters
 from streams.venues.alpaca import driver
 from streams.venues.alpaca.driver import Desk
 from streams.venues.alpaca.orders import Ours
@@ -40,6 +49,7 @@ from streams.venues.alpaca.trading import Trading
 from tests.engine.doors import AAPL, logged_in, open_engine
 from tests.engine.doors import SECRET as ENGINE_SECRET
 from tests.engine.test_publisher import delete_topics, flat, publishing, read_all
+from tests.streams.backtest.bar_tables import DAY_NS, table
 from tests.streams.feeds.alpaca_play import play
 from tests.streams.feeds.alpaca_server import alpaca, quote, streamed, trade
 from tests.streams.venues.alpaca_trading_server import KEY, SECRET, TradingServer, alpaca_trading
@@ -162,6 +172,29 @@ class House:
         assert reply.reason is None, reply
         return str(command.client_order_id)
 
+    def listed(self, kind: str, *legs: dict[str, Any]) -> list[str]:
+        """Enters a list of orders for ten; returns their client_order_ids."""
+        self.number += 1
+        names = [f"{self.account}-{self.number}-{leg}" for leg in range(1, 1 + len(legs))]
+        shared: dict[str, Any] = {"quantity": Decimal(10), "time_in_force": "gtc"}
+        orders = [ListedOrder(client_order_id=name, **{**shared, **leg}) for name, leg in zip(names, legs, strict=True)]
+        command = OrderList(account=self.account, symbol=self.symbol, list_type=kind, orders=orders)
+        for reply in self.exchange.client.submit([command]):
+            assert reply.reason is None, reply
+        return names
+
+    def exits_of(self, parent: dict[str, Any]) -> list[dict[str, Any]]:
+        """The orders that were entered with one at Alpaca, as they stand now."""
+        return self.server._others(parent)
+
+    def change(self, name: str, **terms: Any) -> None:
+        command = Replace(account=self.account, symbol=self.symbol, client_order_id=name, **terms)
+        assert self.exchange.client.submit([command])[0].reason is None
+
+    def cancel(self, name: str) -> None:
+        command = Cancel(account=self.account, symbol=self.symbol, client_order_id=name)
+        assert self.exchange.client.submit([command])[0].reason is None
+
     def state(self, name: str) -> OrderState:
         found = self.exchange.client.status(self.account, client_order_id=name)
         assert found is not None
@@ -214,6 +247,11 @@ class House:
         self.desk.compared = None
         self.desk._reconcile_at = 0.0
         wait_for(lambda: (c := self.desk.compared) is not None and not self.desk._alarm.suspected and not c.differences)
+
+
+ENTRY: dict[str, Any] = {"side": "buy", "order_type": "limit", "limit_price": Decimal("100.00")}
+PROFIT: dict[str, Any] = {"side": "sell", "order_type": "limit", "limit_price": Decimal("110.00")}
+STOP: dict[str, Any] = {"side": "sell", "order_type": "stop", "stop_price": Decimal("95.00")}
 
 
 @pytest.fixture
@@ -388,26 +426,41 @@ def test_a_replace_reaches_alpaca_or_is_put_back(house: House) -> None:
 
 def test_what_happens_after_the_process_was_killed(house: House, tmp_path: Path) -> None:
     """The next one finds its orders again by their names, books what they have had, once, and takes back what ended
-    here."""
+    here. Alpaca holds the exits of a bracket meanwhile; they are found by their entry's name."""
     with house.killed(tmp_path / "instruments.toml"):
         first, second = house.order(5), house.order(6)
         one, two = house.there(first), house.there(second)
         house.server.fill(one, 2, "100.00")
         house.stands(first, "partially_filled", 2)
+        house.server.lose_answers = 1
+        entry, profit, stop = house.listed("bracket", ENTRY, PROFIT, STOP)
+        parent = house.there(entry)
+        house.server.fill(parent, 6, "100.00")
+        house.stands(entry, "partially_filled", 6)
     house.server.fill(one, 3, "100.10")
     house.server.fill(two, 1, "100.20")
-    cancel = Cancel(account=house.account, symbol=house.symbol, client_order_id=second)
-    assert house.exchange.client.submit([cancel])[0].reason is None
+    house.server.fill(parent, 4, "100.10")
+    house.server.fill(house.exits_of(parent)[0], 1, "110.00")
+    house.cancel(second)
     third = house.order(1, None, time_in_force="opg")
     with house.routed():
         house.stands(first, "filled", 5)
         house.stands(second, "canceled", 1)
+        house.stands(entry, "filled", 10)
+        house.stands(profit, "partially_filled", 1)
         wait_for(lambda: two["status"] == "canceled")
         house.server.fill(house.there(third), 1, "100")
         house.stands(third, "filled", 1)
         house.agrees()
+        house.server.mute = True
+        house.server.stop_out(house.exits_of(parent)[1], "94.90")
+        house.server.mute = False
+        house.server.drop()
+        house.stands(stop, "filled", 9)
+        house.stands(profit, "canceled", 1)
+        house.agrees()
         assert house.position(house.account)[0] == "7"
-    house.fills(8)
+    house.fills(16)
 
 
 def test_a_difference_is_told_and_its_end(house: House) -> None:
@@ -429,6 +482,121 @@ def test_a_difference_is_told_and_its_end(house: House) -> None:
         house.server.cash += 500
         wait_for(lambda: told(False))
         house.agrees()
+
+
+def test_a_bracket_is_alpacas_own_and_its_legs_are_ours(house: House) -> None:
+    """Entry in parts, an exit in part, prices changed, the rest stopped out; Alpaca names the exits, and gives the
+    stop-loss another order when it trades."""
+    with house.routed():
+        entry, profit, stop = names = house.listed("bracket", ENTRY, PROFIT, STOP)
+        there = house.there(entry)
+        assert (there["order_class"], there["qty"]) == ("bracket", "10")
+        assert [(one["type"], one["status"]) for one in house.exits_of(there)] == [("limit", "held"), ("stop", "held")]
+        house.server.fill(there, 4, "100.00")
+        house.stands(entry, "partially_filled", 4)
+        assert [house.state(name).order_status for name in names[1:]] == ["pending_new", "pending_new"]
+        house.server.fill(there, 6, "100.00")
+        for name in names[1:]:
+            house.stands(name, "new")
+        house.change(profit, limit_price=Decimal("109.00"))
+        house.change(stop, stop_price=Decimal("96.00"))
+        assert (house.there(profit, 1)["limit_price"], house.there(stop, 1)["stop_price"]) == ("109", "96")
+        house.agrees()
+        house.server.fill(house.there(profit, 1), 3, "109.00")
+        house.stands(profit, "partially_filled", 3)
+        wait_for(lambda: house.state(stop).leaves_quantity == "7")
+        house.server.stop_out(house.there(stop, 1), "95.90")
+        house.stands(stop, "filled", 7)
+        house.stands(profit, "canceled", 3)
+        house.agrees()
+        assert house.position(house.account) == ("0", "-1.70", "0.00")
+    assert len(house.server.groups) == 1, "nothing was entered anew"
+
+
+def test_lists_that_end_by_a_cancel_a_fill_or_a_refusal(house: House) -> None:
+    with house.routed():
+        house.server.refuse_next = [(422, "stop price must be below the entry")]
+        for name in house.listed("bracket", ENTRY, PROFIT, STOP):
+            house.stands(name, "canceled")
+        # Canceled with a part filled: the exits go on for that part, as a pair of their own.
+        entry, profit, stop = house.listed("bracket", ENTRY, PROFIT, STOP)
+        house.server.fill(house.there(entry), 4, "100.00")
+        house.stands(entry, "partially_filled", 4)
+        house.cancel(entry)
+        pair = house.there(profit, 1)
+        assert (pair["order_class"], pair["qty"], house.there(entry)["status"]) == ("oco", "4", "canceled")
+        house.stands(stop, "new")
+        house.agrees()
+        # The take-profit trades, and Alpaca's stream has no word of the stop-loss.
+        house.server.fill(pair, 4, "110.00")
+        house.stands(profit, "filled", 4)
+        house.stands(stop, "canceled")
+        # One that has nothing filled takes its exits along, by one request.
+        entry, _, stop = house.listed("bracket", ENTRY, PROFIT, STOP)
+        there = house.there(entry)
+        house.cancel(entry)
+        wait_for(lambda: [one["status"] for one in house.exits_of(there)] == ["canceled", "canceled"])
+        house.stands(stop, "canceled")
+        # An oto, and an exit that somebody cancels at Alpaca.
+        entry, stop = house.listed("oto", {**ENTRY, "order_type": "market", "limit_price": None}, STOP)
+        there = house.there(entry)
+        house.server.fill(there, 10, "100.00")
+        house.stands(stop, "new")
+        house.server._cancel(house.exits_of(there)[0])
+        house.stands(stop, "canceled")
+        pair = house.there(house.listed("oco", STOP, PROFIT)[1])
+        house.server.stop_out(house.exits_of(pair)[0], "95.00")
+        house.agrees()
+        assert house.position(house.account) == ("0", "-10.00", "0.00")
+
+
+def test_the_shipped_breakout_does_at_alpaca_what_it_does_in_a_backtest(house: House) -> None:
+    """On the same bars and fills: the same orders, and the same becomes of them."""
+    quiet = [(100.0, 101.0, 99.0, 100.0)] * 10
+    rows = [*quiet, (100, 103, 100, 102.5), (103, 104, 102, 103), (104, 120, 103, 118), (118, 119, 117, 118)]
+    chosen = parameters(Breakout, {"symbol": house.symbol, "length": 5, "quantity": 10})
+    data, unit = series(table(rows), house.symbol, tick_size=Decimal("0.01"))
+    tested = bars.run([data], {house.symbol: unit}, [Entrant(Breakout, chosen, "test")], bars.Plan())
+    live = Running(
+        Breakout, chosen, account=house.account, tag="test", instruments={house.symbol: unit}, cash=Decimal(10**6)
+    )
+    seen = 0
+    with house.routed():
+        for number, row in enumerate(rows, 1):
+            for fill in tested.fills.filter(tested.fills["ts_ns"] == number * DAY_NS).to_dicts():
+                name = fill["client_order_id"]
+                entry = house.there(f"{name[:-1]}1")
+                group = [entry, *house.exits_of(entry)]
+                house.server.fill(group[int(name[-1]) - 1], int(fill["quantity"]), str(fill["price"]))
+                house.stands(name, "filled", 10)
+                reports: list[OrderEvent] = []
+
+                def told(name: str = name, reports: list[OrderEvent] = reports) -> bool:
+                    reports[:] = [
+                        one for one in house.published(ORDER_EVENTS, OrderEvent) if one.account != house.venue
+                    ]
+                    ends = [one.seq for one in reports if one.client_order_id == name and one.exec_type == "trade"]
+                    return bool(ends) and len([one for one in reports if one.seq == ends[0]]) > 1
+
+                wait_for(told)
+                for report in reports[seen:]:
+                    assert live.deliver(order_update(report)) == []
+                seen = len(reports)
+            commands = live.deliver(Bar(house.symbol, number * DAY_NS, *map(float, row)))
+            assert all(isinstance(one, OrderList) for one in commands)
+            assert all(reply.reason is None for reply in house.exchange.client.submit(commands))
+        house.agrees()
+    last = {one.client_order_id: one for one in house.published(ORDER_EVENTS, OrderEvent) if one.account != house.venue}
+    columns = ("side", "order_type", "time_in_force", "status", "reason")
+    numbers = ("quantity", "limit_price", "stop_price", "filled_quantity", "average_price")
+    orders = {one["client_order_id"]: one for one in tested.orders.to_dicts()}
+    assert len(orders) == 6
+    assert last.keys() == orders.keys()
+    for name, wanted in orders.items():
+        found = {**msgspec.structs.asdict(last[name]), "status": last[name].order_status}
+        assert [found[column] for column in columns] == [wanted[column] for column in columns], name
+        for column in numbers:
+            assert (None if found[column] is None else float(found[column])) == wanted[column], (name, column)
 
 
 def test_a_fill_that_is_taken_back_or_changed_there(house: House) -> None:
