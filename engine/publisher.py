@@ -60,10 +60,6 @@ IDLE_SECONDS: Final = 0.004
 BUSY_SECONDS: Final = 0.0005
 """Between two looks at the journal: when it has said nothing for a while, and when it has said something just now."""
 BUSY_FOR_SECONDS: Final = 0.05
-LINGER_MS: Final = 1.5
-"""How long records wait for others of their partition: about as long as a frame's records take to be made. With less,
-each frame becomes many small requests, and on a busy machine what the broker spends on them is missing elsewhere."""
-
 FRAME_COMMANDS: Final = 2000
 """Commands applied before their reports are published: bounds what is held in memory."""
 WRITTEN: Final = (COMMANDS, ORDER_EVENTS, FILLS, TRADES, INSTRUMENTS, ACCOUNTS, CORPORATE_ACTIONS, DEAD_LETTERS)
@@ -121,7 +117,6 @@ class Publisher:
                 **acks.configuration(),
                 "partitioner": "murmur2_random",
                 "message.timeout.ms": 0,
-                "linger.ms": LINGER_MS,
                 "queue.buffering.max.messages": 200_000,
                 "error_cb": self._note_error,
             },

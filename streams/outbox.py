@@ -41,7 +41,6 @@ class Outbox:
                 "client.id": name,
                 **acks.configuration(),
                 "partitioner": "murmur2_random",
-                "linger.ms": 2,
                 "message.timeout.ms": 0,
                 "queue.buffering.max.messages": 1_000_000,
                 "reconnect.backoff.ms": 50,

@@ -10,7 +10,6 @@ from typing import Final
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from engine import acks, kafka
-from engine.publisher import LINGER_MS
 from engine.quiet import LIBRDKAFKA
 from infra.bench.published import PATIENCE_S
 
@@ -28,7 +27,6 @@ def main(bootstrap: str, source: str, target: str, ready_file: Path) -> None:
         {
             **kafka.configuration(bootstrap),
             **acks.configuration(),
-            "linger.ms": LINGER_MS,
             "partitioner": "murmur2_random",
         },
         logger=LIBRDKAFKA,

@@ -23,7 +23,17 @@ def as_before() -> Iterator[None]:
 
 
 def test_all_unless_chosen_otherwise() -> None:
-    assert acks.configuration() == {"acks": "all", "enable.idempotence": True}
+    chosen = acks.configuration()
+    assert (chosen["acks"], chosen["enable.idempotence"]) == ("all", True)
+
+
+@pytest.mark.parametrize("choice", acks.CHOICES)
+def test_nothing_waits_by_the_clock_and_the_order_is_kept(choice: str) -> None:
+    acks.choose(choice)
+    chosen = acks.configuration()
+    assert chosen["linger.ms"] == 0
+    # An idempotent producer keeps the order with up to five requests; another one only with one.
+    assert chosen["max.in.flight.requests.per.connection"] <= (5 if chosen["enable.idempotence"] else 1)
 
 
 @pytest.mark.parametrize("wrong", ["0", "", "some"])
