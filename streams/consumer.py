@@ -93,8 +93,9 @@ class LogReader:
         own = weakref.ref(self)
         metrics.LAGS.follow(self, name, lambda: {} if (reader := own()) is None else reader.lag)
 
-    def start(self, cursor: Mapping[Partition, int]) -> None:
-        """Begins at `cursor`; a partition that it does not name begins at its earliest record.
+    def start(self, cursor: Mapping[Partition, int], *, may_skip: bool = False) -> None:
+        """Begins at `cursor`; a partition that it does not name begins at its earliest record, and with `may_skip` so
+        does one of which that was let go.
 
         Waits until Kafka answers and all topics are there.
 
@@ -114,6 +115,8 @@ class LogReader:
         self.cursor = {}
         for partition, (low, high) in bounds.items():
             wanted = cursor.get(partition, low)
+            if may_skip:
+                wanted = max(wanted, low)
             if not low <= wanted <= high:
                 raise LogMismatch(
                     f"{partition[0]}/{partition[1]} holds offsets {low} to {high}, but the cursor is {wanted}: "

@@ -180,8 +180,9 @@ class Follower:
     # ------------------------------------------------------------------------------------------- for the agents
 
     def start(self, cursor: Cursor) -> None:
-        """Begins to follow; books and trades resume at `cursor`. Raises as `LogReader.start` does."""
-        self._reader.start(cursor)
+        """Begins to follow; books and trades resume at `cursor`: of a price the latest counts. Raises as
+        `LogReader.start` does."""
+        self._reader.start(cursor, may_skip=True)
         self.cursor = dict(self._reader.cursor)
         self._thread.start()
 

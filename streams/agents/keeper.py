@@ -125,12 +125,17 @@ class Keeper(ABC, Generic[S]):
         for number, entry in saved.items():
             low, high = bounds[self.source, number]
             cursor = max(low, self._begin(self.source, number)) if entry.next_offset is None else entry.next_offset
-            if entry.next_offset is None and low and self.needs_all:
+            if low > (entry.next_offset or 0) and self.needs_all:
+                had = "has no state" if entry.next_offset is None else f"had read to {cursor}"
                 raise LogMismatch(
-                    f"{self.source}/{number} begins at offset {low} and `{self.agent}` has no state: what came before "
+                    f"{self.source}/{number} begins at offset {low} and `{self.agent}` {had}: what came before "
                     "has been let go and cannot be counted again: restore `ledger-state` or the topics from a backup"
                 )
-            if not low <= cursor <= high:
+            if cursor < low:
+                log.warning("%s: %s/%d begins at offset %d, it had read to %d: what lay between is left out",
+                            self.agent, self.source, number, low, cursor)  # fmt: skip
+                cursor = low
+            if cursor > high:
                 raise LogMismatch(
                     f"{self.source}/{number} holds offsets {low} to {high}, but `{self.agent}` had read to {cursor}: "
                     "its state was made on another log"

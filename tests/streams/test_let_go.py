@@ -10,6 +10,7 @@ from confluent_kafka import TopicPartition
 from engine.topics import FILLS, TRADES
 from infra import kafka, recorded
 from infra.errors import OperatorError
+from streams import state
 from streams.agents.candles import CandleKeeper
 from streams.agents.positions import PositionKeeper
 from streams.consumer import LogMismatch, log_bounds
@@ -34,7 +35,17 @@ def test_what_counts_from_the_first_record_refuses_half_a_log(topics: str) -> No
     with pytest.raises(LogMismatch, match="fills/0 begins at offset 2 and `positions` has no state"):
         positions._load({0})
     assert positions._load({1})[1].next_offset == 0
-    assert CandleKeeper(topics, outbox, follower, time.monotonic)._load({0})[0].next_offset == 2
+    candles = CandleKeeper(topics, outbox, follower, time.monotonic)
+    assert candles._load({0})[0].next_offset == 2
+    for keeper, read in ((candles, 1), (positions, 2)):
+        state.save(outbox, keeper._state_count, keeper.agent, 0, read, keeper.output, [])
+    outbox.delivered()
+    assert candles._load({0})[0].next_offset == 2, "bars of what it has not read are lost"
+    assert positions._load({0})[0].next_offset == 2
+    state.save(outbox, positions._state_count, positions.agent, 0, 1, positions.output, [])
+    outbox.delivered()
+    with pytest.raises(LogMismatch, match="fills/0 begins at offset 2 and `positions` had read to 1"):
+        positions._load({0})
     with pytest.raises(OperatorError, match=r"^(fills|trades)/0 begins at offset 2: what came before has been let go"):
         recorded._refuse_half_a_log(topics)
     outbox.close()
