@@ -7,7 +7,6 @@ it a part of the journal: it begins with a snapshot of before the last command t
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import signal
@@ -64,9 +63,6 @@ FRAME_COMMANDS: Final = 2000
 """Commands applied before their reports are published: bounds what is held in memory."""
 WRITTEN: Final = (COMMANDS, ORDER_EVENTS, FILLS, TRADES, INSTRUMENTS, ACCOUNTS, CORPORATE_ACTIONS, DEAD_LETTERS)
 """Topics whose records carry (seq, index) in the header `at`, by which the publisher finds its place again."""
-
-GARBAGE_AFTER: Final = 100_000
-"""Objects made between two searches for cycles: records have none, and thousands of them are made at once."""
 
 HASH_SECONDS: Final = 10.0
 HASH_SHARE: Final = 200
@@ -401,10 +397,7 @@ class Publisher:
 
 def run(journal: Path, bootstrap: str, max_orders: int, ready: Callable[[], None], *, cpu: int | None = None) -> None:
     """The process: until SIGTERM or SIGINT. `cpu`: the processor that its thread keeps to."""
-    gc.set_threshold(GARBAGE_AFTER)
     publisher = Publisher(journal, bootstrap, max_orders)
-    gc.collect()
-    gc.freeze()  # what is imported stays: to look through it takes tens of milliseconds, in which nothing is published
     PublisherGauges(lambda: publisher.last_seq, lambda: publisher.waiting)
 
     def stop(number: int, frame: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import signal
@@ -229,8 +228,6 @@ def run(
     signal.signal(signal.SIGINT, stop)
     if cpu is not None:
         os.sched_setaffinity(0, {cpu})  # this thread only: libzmq's and librdkafka's are there already, and stay free
-    gc.collect()
-    gc.freeze()  # what is imported stays: to look through it takes tens of milliseconds, in which no order is taken
     ready()
     log.info("taking commands at %s, from command %d on", address, sequencer.last_seq + 1)
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -281,14 +280,8 @@ def run(
     def stop(number: int, frame: Any) -> None:
         server.should_exit = True
 
-    def settled() -> None:
-        # All that has been imported stays: looking through it for garbage stopped every client for 20 ms and more.
-        gc.collect()
-        gc.freeze()
-        ready()
-
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(server, app.state.gateway, settled))
+        runner.run(serve(server, app.state.gateway, ready))
     log.info("stopped")

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from engine import acks, kafka
-from infra import alpaca_keys, confirmation, exposure, metrics, placement, quota, state, tls
+from infra import alpaca_keys, confirmation, exposure, garbage, metrics, placement, quota, state, tls
 from infra.errors import OperatorError
 from infra.folders import Folders, folders
 from infra.node import PAGE
@@ -347,7 +347,7 @@ def run(name: str, settings: Settings, ready: Callable[[], None]) -> None:
     where = folders(settings.var, number)
     metrics.serve(name, settings.metrics_host, metrics_port(name, settings), where.metrics)
     arguments = service.arguments(settings, where)
-    import_module(service.module).run(**arguments, ready=ready)
+    import_module(service.module).run(**arguments, ready=garbage.rarely(ready))
 
 
 def program(name: str, settings: Settings, where: Folders) -> Program:

@@ -41,6 +41,8 @@ class Outbox:
                 "client.id": name,
                 **acks.configuration(),
                 "partitioner": "murmur2_random",
+                # Between two records of a batch an agent folds: without this each would go out alone.
+                "linger.ms": 2,
                 "message.timeout.ms": 0,
                 "queue.buffering.max.messages": 1_000_000,
                 "reconnect.backoff.ms": 50,

@@ -12,7 +12,7 @@ from typing import Final
 
 from engine.durations import Series
 from engine.metrics import EngineGauges, EngineMetrics
-from infra import kafka_security, log_lines, metrics
+from infra import garbage, kafka_security, log_lines, metrics
 from infra.folders import folders
 from infra.services import SERVICES
 from infra.settings import load
@@ -42,7 +42,7 @@ def main(address: str, ready_file: Path) -> None:
     service = SERVICES["engine"]
     service.place(settings)
     arguments = service.arguments(settings, folders(settings.var))
-    import_module(service.module).run(**{**arguments, "address": address}, ready=ready_file.touch)
+    import_module(service.module).run(**{**arguments, "address": address}, ready=garbage.rarely(ready_file.touch))
 
 
 if __name__ == "__main__":
