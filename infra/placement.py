@@ -18,6 +18,9 @@ SET_MEMPOLICY: Final = {"x86_64": 238, "aarch64": 237}
 MPOL_BIND: Final = 2
 MCL_CURRENT: Final = 1
 MCL_FUTURE: Final = 2
+MCL_ONFAULT: Final = 4
+"""Pages are locked as they are touched. Otherwise an array is filled with small pages as soon as it is made, before
+NumPy can ask for huge ones."""
 NODES: Final = Path("/sys/devices/system/node")
 
 
@@ -39,7 +42,7 @@ def bind_to_node(node: int) -> None:
 def lock_memory() -> None:
     """No page of this process is put on disk, from now on. Raises `OperatorError` where the limit forbids it."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mlockall(MCL_CURRENT | MCL_FUTURE) == 0:
+    if libc.mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0:
         return
     why = ctypes.get_errno()
     hint = ": ulimit -l unlimited, or LimitMEMLOCK=infinity in its unit" if why in (errno.ENOMEM, errno.EPERM) else ""

@@ -100,6 +100,23 @@ def test_memory_is_locked_or_the_limit_is_named() -> None:
         assert unlimited.isdigit(), "root may lock memory whatever the limit"
 
 
+def test_locked_memory_lies_in_huge_pages_all_the_same() -> None:
+    modes = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not modes.exists() or "[never]" in modes.read_text():
+        pytest.skip("this kernel has no transparent huge pages")
+    told = in_a_child(
+        "import os, re; os.environ['NUMPY_MADVISE_HUGEPAGE'] = '1'\n"
+        "from infra.placement import lock_memory\n"
+        "lock_memory()\n"
+        "import numpy as np\n"
+        "pool = np.zeros(64 << 20, np.uint8); pool[::4096] = 1\n"
+        "print(sum(map(int, re.findall(r'AnonHugePages: +([0-9]+)', open('/proc/self/smaps').read()))))"
+    )
+    if "HFT_LOCK_MEMORY" in told:
+        pytest.skip(told)
+    assert int(told) > 32 << 10, "of 64 MiB, in kB"
+
+
 def test_memory_comes_from_the_node_that_is_asked_for() -> None:
     nodes = sorted(placement.NODES.glob("node[0-9]*"))
     if not nodes:
