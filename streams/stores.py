@@ -32,6 +32,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
 WORDS: Final = frozenset({"status", "account", "symbol"})
 """Those that are no numbers."""
 WORKING: Final = words.WORKING_WORDS
+UNREADABLE: Final = "unreadable"
 NO_SEQ: Final = 1 << 63
 """Behind every command."""
 
@@ -60,6 +61,14 @@ def number(text: str | None) -> Decimal | None:
 def values(kind: str, record: Any) -> Values:
     """What is compared of a record."""
     return comparable(kind, [getattr(record, name) for name in FIELDS[kind]])
+
+
+def stored(kind: str, value: bytes, record: Any) -> Values:
+    """What is compared of a record that Redis holds; UNREADABLE in its place where it is none."""
+    try:
+        return values(kind, msgspec.json.decode(value, type=record))
+    except msgspec.DecodeError:
+        return (UNREADABLE,) * len(FIELDS[kind])
 
 
 def comparable(kind: str, found: Iterable[Any]) -> Values:
@@ -193,7 +202,7 @@ def read_redis(url: str) -> Store:
         for (prefix, (kind, record)), rows in zip(_KINDS.items(), found[1], strict=True):
             for key, value in rows:
                 name = key.decode().removeprefix(prefix).replace("|", " ")
-                kept[kind][name] = values(kind, msgspec.json.decode(value, type=record))
+                kept[kind][name] = stored(kind, value, record)
     finally:
         client.close()
     return Store("Redis", cursor, kept, drops_closed=True)

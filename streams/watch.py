@@ -18,7 +18,7 @@ from engine.answers import Positions
 from streams import engine_positions, orders
 from streams.consumer import Cursor, Partition
 from streams.sinks.tables import report_id
-from streams.stores import FIELDS, Values, comparable, values
+from streams.stores import FIELDS, UNREADABLE, Values, comparable, values
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +202,7 @@ def _traded(position: Mapping[str, Fraction]) -> Fraction:
 
 def _is_later(kind: str, have: Values, change: Change) -> bool:
     """Whether the store holds a later state than was read here."""
-    if kind == "execution":
+    if kind == "execution" or UNREADABLE in have:
         return False
     names = FIELDS[kind]
     seq = have[names.index("last_seq")]

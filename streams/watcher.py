@@ -26,7 +26,7 @@ from streams.lifecycle import Outage, stop_on_signals
 from streams.metrics import AuditGauges
 from streams.sinks.postgres import SINK
 from streams.sinks.redis import cursor_key
-from streams.stores import FIELDS, Values, values
+from streams.stores import FIELDS, Values, stored
 from streams.watch import FOLLOWED, Looked, Thing, Watch, Watched
 
 log = logging.getLogger(__name__)
@@ -95,10 +95,10 @@ def look_up_redis(client: redis.Redis, things: list[Thing]) -> Looked:
     keys = by_kind(things)
     for kind, (prefix, record) in _IN_REDIS.items():
         if keys[kind]:
-            stored: Any = client.mget([prefix + key.replace(" ", "|") for key in keys[kind]])
-            for key, value in zip(keys[kind], stored, strict=True):
+            held: Any = client.mget([prefix + key.replace(" ", "|") for key in keys[kind]])
+            for key, value in zip(keys[kind], held, strict=True):
                 if value is not None:
-                    found[kind, key] = values(kind, msgspec.json.decode(value, type=record))
+                    found[kind, key] = stored(kind, value, record)
     return Looked("Redis", cursor, found)
 
 

@@ -18,6 +18,7 @@ from streams.sinks import redis as sink_module
 from streams.sinks.empty import empty_redis
 from streams.sinks.redis import TOPICS, RedisSink
 from streams.stores import read_redis
+from streams.watcher import look_up_redis
 from tests.streams import flow, servers
 from tests.streams.servers import OurProcess, wait_for
 from tests.streams.test_audit import keep_books
@@ -200,6 +201,14 @@ def test_redis_of_another_log_is_rebuilt(kafka: str, topics: str, url: str) -> N
     with running(topics, url):
         wait_for(lambda: is_caught_up(topics, url), "the sink")
     check(url, day)
+
+
+def test_an_audit_says_what_it_cannot_read(url: str) -> None:
+    with redis.Redis.from_url(url) as client:
+        client.set("position:ann|AAPL", b'{"account":"ann"')
+        looked = look_up_redis(client, [("position", "ann AAPL")])
+    (found,) = read_redis(url).kept["position"].values()
+    assert set(found) == {"unreadable"} == set(looked.found["position", "ann AAPL"])
 
 
 def test_what_an_audit_reads_is_of_one_moment(url: str) -> None:
