@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -21,6 +22,8 @@ from infra.services import STAGE_SERVERS
 from infra.settings import Settings
 from infra.state import RunLock, ServiceState, State, write
 from infra.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
 
 TICK_S: Final = 0.2
 MEGABYTE: Final = 1_000_000
@@ -47,6 +50,8 @@ class Launcher:
         self._progress = progress
         self._program = make_program
         self._stop_signal = 0
+        self._unwritten = False
+        """Whether the file lags behind the state."""
         self._state = State(pid=os.getpid(), url=settings.gateway)
         self.supervisor = Supervisor(self._publish)
 
@@ -66,7 +71,13 @@ class Launcher:
         self._state.services = states
         if self._state.phase in ("healthy", "degraded"):
             self._state.phase = "healthy" if self.supervisor.healthy else "degraded"
-        write(self.folders.run, self._state)
+        try:
+            write(self.folders.run, self._state)
+            self._unwritten = False
+        except OSError as error:  # the disk is full: what runs has to go on all the same
+            if not self._unwritten:
+                log.warning("what runs cannot be written to %s: %s", self.folders.run, error.strerror)
+            self._unwritten = True
 
     def _enter(self, phase: str, error: str = "") -> None:
         self._state.phase = phase  # type: ignore[assignment]
@@ -134,6 +145,8 @@ class Launcher:
         while True:
             self._checkpoint()
             self.supervisor.tend()
+            if self._unwritten:
+                self._publish(self.supervisor.states)
             time.sleep(TICK_S)
 
     def stop(self, phase: str, error: str = "") -> None:

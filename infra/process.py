@@ -64,13 +64,13 @@ class Process:
         """Starts it. Raises `ProcessFailed` where it cannot be."""
         self.program = program
         self.started_at = time.time()
-        if program.prepare is not None:
-            program.prepare()
         user = "-" if program.user is None else f"{program.user.uid}:{program.user.gid}"
         reach = "reach" if program.user is not None and program.user.reach else "-"
         leash = (sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), user, reach)
-        _set_aside(program.log)
         try:
+            if program.prepare is not None:
+                program.prepare()
+            _set_aside(program.log)
             with program.log.open("ab") as log, program.stdin.open("rb") as stdin:
                 self._log_start = log.tell()
                 self._child = subprocess.Popen(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 import subprocess
@@ -13,7 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from infra import state
+from infra.launcher import Launcher, Stopped
 from infra.process import Process, ProcessFailed, Program
+from infra.progress import for_stream
+from infra.settings import Settings
 from infra.state import ServiceState
 from infra.supervisor import BACKOFF_FIRST_S, Supervisor
 
@@ -169,3 +175,32 @@ def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     process = Process(Program(name="ghost", command=("/no/such/program",), log=tmp_path / "log", probe=lambda: False))
     with pytest.raises(ProcessFailed, match=r"ghost ended with code 1: .*No such file"):
         process.wait_ready()
+
+
+def test_a_full_disk_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The launcher goes on, and writes what runs once there is room; what cannot be started is tried again."""
+    launcher = Launcher(Settings(var=tmp_path), for_stream(io.StringIO()))
+    full = True
+
+    def write(folder: Path, now: state.State) -> None:
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        state.write(folder, now)
+
+    monkeypatch.setattr("infra.launcher.write", write)
+    launcher._publish([state.ServiceState(name="engine", state="ready")])
+    assert state.read(launcher.folders.run) is None
+    full = False
+    monkeypatch.setattr("infra.launcher.time.sleep", lambda seconds: launcher._on_signal(15, None))
+    with pytest.raises(Stopped):
+        launcher.watch()
+    written = state.read(launcher.folders.run)
+    launcher._lock.release()
+    assert written is not None
+
+    def prepare() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    program = Program(name="kafka", command=("true",), log=tmp_path / "kafka.log", prepare=prepare, probe=lambda: True)
+    with pytest.raises(ProcessFailed, match=r"kafka cannot be started: .*No space left"):
+        Process(program)
