@@ -19,7 +19,7 @@ from engine import kafka as clients
 from engine.broker_refusal import BrokerRefusal
 from engine.topics import TOPICS, Topic
 from infra.errors import OperatorError
-from infra.process import Program, run_to_end
+from infra.process import ProcessFailed, Program, run_to_end
 from infra.quota import Kept
 
 log = logging.getLogger(__name__)
@@ -117,6 +117,10 @@ def configuration(folder: Path, port: int, quorum: Sequence[int] = ()) -> dict[s
     }
 
 
+MEGABYTE: Final = 1_000_000
+ROOM_BYTES: Final = 256 * MEGABYTE
+
+
 def program(
     folder: Path,
     port: int,
@@ -148,8 +152,21 @@ def program(
         command=(*run, "kafka.Kafka", str(properties)),
         log=log_file,
         folder=folder,
+        prepare=lambda: require_room(folder),
         probe=Probe(f"127.0.0.1:{port}"),
     )
+
+
+def require_room(folder: Path) -> None:
+    """Raises `ProcessFailed` where the disk is too full to start a broker: one that recovers its logs without room
+    takes that of its metadata for corrupt and begins an empty one, and all topics are gone."""
+    disk = os.statvfs(folder)
+    free = disk.f_bavail * disk.f_frsize
+    if free < ROOM_BYTES:
+        raise ProcessFailed(
+            f"kafka is not started with {free // MEGABYTE} MB left on the disk of {folder}: "
+            f"make room for {ROOM_BYTES // MEGABYTE}"
+        )
 
 
 class Probe:

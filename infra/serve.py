@@ -22,5 +22,6 @@ def serve_kafka(settings: Settings) -> NoReturn:
         java_setting=settings.java,
     )
     assert program.folder is not None
+    kafka.require_room(program.folder)
     os.chdir(program.folder)
     os.execv(program.command[0], program.command)

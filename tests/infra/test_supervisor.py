@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra import state
+from infra import kafka, state
 from infra.launcher import Launcher, Stopped
 from infra.process import Process, ProcessFailed, Program
 from infra.progress import for_stream
@@ -204,3 +204,10 @@ def test_a_full_disk_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     program = Program(name="kafka", command=("true",), log=tmp_path / "kafka.log", prepare=prepare, probe=lambda: True)
     with pytest.raises(ProcessFailed, match=r"kafka cannot be started: .*No space left"):
         Process(program)
+
+
+def test_kafka_is_not_started_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kafka.require_room(tmp_path)
+    monkeypatch.setattr("infra.kafka.ROOM_BYTES", 1 << 60)
+    with pytest.raises(ProcessFailed, match="kafka is not started with "):
+        kafka.require_room(tmp_path)
