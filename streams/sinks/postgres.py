@@ -39,7 +39,8 @@ AGAIN_S: Final = 0.5
 CHECK_S: Final = 1.0
 """How often it looks, while nothing comes, whether the cursor is still there."""
 GARBAGE_AFTER: Final = 200_000
-"""A batch makes some ten objects a record, none of them in a cycle: looking for cycles every 700 costs a fifth."""
+"""A batch makes some ten objects a record, all of them there at once and none in a cycle: more than the other services
+have (infra/garbage.py)."""
 ADVISORY_LOCK: Final = 0x73696E6B
 """Held by the one sink that writes."""
 SESSION: Final = (

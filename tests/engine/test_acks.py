@@ -22,18 +22,19 @@ def as_before() -> Iterator[None]:
     acks.choose(acks.ALL)
 
 
-def test_all_unless_chosen_otherwise() -> None:
-    chosen = acks.configuration()
-    assert (chosen["acks"], chosen["enable.idempotence"]) == ("all", True)
-
-
-@pytest.mark.parametrize("choice", acks.CHOICES)
-def test_nothing_waits_by_the_clock_and_the_order_is_kept(choice: str) -> None:
-    acks.choose(choice)
-    chosen = acks.configuration()
-    assert chosen["linger.ms"] == 0
-    # An idempotent producer keeps the order with up to five requests; another one only with one.
-    assert chosen["max.in.flight.requests.per.connection"] <= (5 if chosen["enable.idempotence"] else 1)
+@pytest.mark.parametrize(
+    ("choice", "settings"),
+    [
+        (None, {"acks": "all", "enable.idempotence": True, "max.in.flight.requests.per.connection": 2}),
+        (acks.LEADER, {"acks": "1", "enable.idempotence": False, "max.in.flight.requests.per.connection": 1}),
+    ],
+)
+def test_all_unless_chosen_otherwise_in_order_and_never_by_the_clock(
+    choice: str | None, settings: dict[str, object]
+) -> None:
+    if choice is not None:
+        acks.choose(choice)
+    assert acks.configuration() == {**settings, "linger.ms": 0}
 
 
 @pytest.mark.parametrize("wrong", ["0", "", "some"])
