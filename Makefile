@@ -94,10 +94,11 @@ test-rolling: $(VENV)/.dev ## hft restart of everything under load, with two gat
 simulate: $(VENV)/.dev ## the engine on a faulty disk, clock and Kafka, in one process; SEEDS=10000
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
-fuzz: $(VENV)/.dev ## COMMANDS=10000000 through matcher and reference, STEPS=20000 of Hypothesis, FRAMES=1000000 mutated ones, seeded mutations
+fuzz: $(VENV)/.dev ## COMMANDS=10000000 through matcher and reference, STEPS=20000 of Hypothesis, FRAMES=1000000 mutated ones, seeded mutations, then fuzz-api
 	@$(BIN)/python tests/engine/fuzz.py --commands $(COMMANDS)
 	@HFT_FUZZ_FRAMES=$(FRAMES) HFT_STATEFUL_STEPS=$(STEPS) $(BIN)/python -m pytest -q tests/engine/test_fuzz_frames.py tests/engine/test_stateful.py
 	@$(BIN)/python -m pytest -q -m long
+	@$(MAKE) fuzz-api
 
 fuzz-api: $(VENV)/.dev ## CASES=100000 generated requests against the OpenAPI document
 	@CASES=$(CASES) $(BIN)/python -m pytest -q -s tests/gateway/fuzz_api.py
