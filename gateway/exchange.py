@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from engine.registry import Instruments
 from engine.tokens import Identity
 from engine.words import Reason, Source
 from gateway.problems import Problem, unavailable
+from gateway.tasks import end
 from streams.lifecycle import Outage
 
 log = logging.getLogger(__name__)
@@ -84,9 +84,7 @@ class Exchange:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end([self._task])
         await self._drop()
 
     async def _keep(self) -> None:

@@ -21,6 +21,7 @@ from redis import RedisError
 from engine.revocations import Revocations
 from gateway.database import Database
 from gateway.problems import Problem, unavailable
+from gateway.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +69,7 @@ class RevocationList:
         ]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self._redis.aclose()
 
     # ------------------------------------------------------------------------------------------------- asking

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -16,6 +15,7 @@ from gateway.hub import Hub
 from gateway.latest import Away, Latest
 from gateway.metrics import Metrics
 from gateway.problems import RETRY_AFTER_S, Problem
+from gateway.tasks import end
 
 PROBE_S: Final = 2.0
 """How often the parts are asked."""
@@ -38,9 +38,7 @@ class Status:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end([self._task])
 
     async def _watch(self) -> None:
         while True:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import faulthandler
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -60,7 +63,8 @@ class Running:
         }
         self._app = create(Options(**arguments))
         self._server = Server(self._app, "127.0.0.1", self.port)
-        self._thread = threading.Thread(target=self._run, name="gateway")
+        # A daemon: one that does not stop fails its test, and does not keep the whole run from ending.
+        self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
         self._thread.start()
         eventually(lambda: self._server.started or not self._thread.is_alive())
         assert self._server.started
@@ -108,9 +112,25 @@ class Running:
         self.gateway.hub._loop.call_soon_threadsafe(call, *arguments)
 
     def stop(self) -> None:
+        """Raises `AssertionError`, after telling what each task waits for, where it does not stop."""
         self._server.should_exit = True
         self._thread.join(LIMIT_S)
+        if self._thread.is_alive():
+            self._tell_tasks()
+            faulthandler.dump_traceback()
         assert not self._thread.is_alive()
+
+    def _tell_tasks(self) -> None:
+        told = threading.Event()
+
+        def tell() -> None:
+            for task in asyncio.all_tasks():
+                task.print_stack(file=sys.stderr)
+            told.set()
+
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
+            self.in_loop(tell)
+            told.wait(1.0)
 
 
 @contextmanager
