@@ -22,7 +22,8 @@ END: Final = r"$(?!\n)"
 
 NAME_PATTERN: Final = rf"^[A-Za-z0-9._:/-]+{END}"
 CLIENT_ORDER_ID_PATTERN: Final = rf"^[!-~]+{END}"
-DECIMAL_PATTERN: Final = rf"^-?[0-9]+(\.[0-9]+)?{END}"
+DECIMAL: Final = r"-?[0-9]+(\.[0-9]+)?"
+DECIMAL_PATTERN: Final = rf"^{DECIMAL}{END}"
 ORDER_ID_PATTERN: Final = rf"^[0-9]+{END}"
 
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH, pattern=NAME_PATTERN)]

@@ -22,6 +22,13 @@ def fold(previous: Order | None, event: OrderEvent) -> Order | None:
         return previous
     if not is_of_order(event):
         return previous
+    if previous is None:
+        return _reported(event, event.ts_ns, event.strategy, event.source)
+    return _reported(event, previous.created_ns, previous.strategy, previous.source)
+
+
+def _reported(event: OrderEvent, created_ns: int, strategy: str | None, source: str) -> Order:
+    """The order as the report says it stands, with what belongs to its entry."""
     return Order(
         order_id=event.order_id,
         client_order_id=event.client_order_id,
@@ -47,9 +54,9 @@ def fold(previous: Order | None, event: OrderEvent) -> Order | None:
         reason=event.reason,
         field=event.field,
         text=event.text,
-        strategy=event.strategy if previous is None else previous.strategy,
-        source=event.source if previous is None else previous.source,
-        created_ns=event.ts_ns if previous is None else previous.created_ns,
+        strategy=strategy,
+        source=source,
+        created_ns=created_ns,
         updated_ns=event.ts_ns,
         last_seq=event.seq,
         last_index=event.index,
@@ -75,13 +82,9 @@ def last_states(events: Iterable[OrderEvent]) -> dict[str, Order]:
                 ends[event.order_id] = (event, event)
             elif (event.seq, event.index) > (known[1].seq, known[1].index):
                 ends[event.order_id] = (known[0], event)
-    states: dict[str, Order] = {}
-    for order_id, (first, last) in ends.items():
-        order = fold(None, first)
-        order = order if first is last else fold(order, last)
-        if order is not None:
-            states[order_id] = order
-    return states
+    return {
+        order_id: _reported(last, first.ts_ns, first.strategy, first.source) for order_id, (first, last) in ends.items()
+    }
 
 
 def refuses_entry(event: OrderEvent) -> bool:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
-import msgspec
 from confluent_kafka import Message
 
 from engine import topics, words
 from engine.traces import of_headers
 from streams.consumer import Cursor, Place
 from streams.outbox import Outbox
+from streams.sinks.reading import Reading
 from streams.sinks.tables import Placed
 
 
@@ -29,28 +29,29 @@ class Decoder:
 
     def __init__(self, names: Sequence[str], outbox: Outbox) -> None:
         self._outbox = outbox
-        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {
-            name: msgspec.json.Decoder(topics.BY_NAME[name].record) for name in names
-        }
+        self._readings = {name: Reading(topics.BY_NAME[name].record) for name in names}
 
     def decode(self, messages: Sequence[Message], *, again: bool = False) -> Batch:
         """The batch. What cannot be read is sent to `dead-letters` and left out; `again`: it was sent before."""
+        sorted_by_topic: dict[str, list[Message]] = {}
+        for message in messages:
+            sorted_by_topic.setdefault(cast(str, message.topic()), []).append(message)
         by_topic: dict[str, list[Placed]] = {}
         ends: Cursor = {}
-        for message in messages:
-            # One pass, and each of the client's calls once: this loop is a good part of what a record costs.
-            topic, partition, offset = cast(Place, (message.topic(), message.partition(), message.offset()))
-            ends[topic, partition] = offset + 1
-            try:
-                record = self._decoders[topic].decode(message.value() or b"")
-            except (msgspec.DecodeError, ValueError) as error:
+        for topic, of_topic in sorted_by_topic.items():
+            partitions = [cast(int, message.partition()) for message in of_topic]
+            offsets = [cast(int, message.offset()) for message in of_topic]
+            for partition, last in dict(zip(partitions, offsets, strict=True)).items():
+                ends[topic, partition] = last + 1
+            records, refused = self._readings[topic].read([message.value() or b"" for message in of_topic])
+            placed = list(map(Placed, partitions, offsets, records))
+            if refused:
+                placed = [one for number, one in enumerate(placed) if number not in refused]
                 if not again:
-                    self.set_aside(message, str(error))
-                continue
-            try:
-                by_topic[topic].append(Placed(partition, offset, record))
-            except KeyError:
-                by_topic[topic] = [Placed(partition, offset, record)]
+                    for number, text in refused.items():
+                        self.set_aside(of_topic[number], text)
+            if placed:
+                by_topic[topic] = placed
         return Batch(messages, by_topic, ends)
 
     def set_aside(self, message: Message, text: str) -> None:
