@@ -91,3 +91,12 @@ class Bookkeeper:
         unit = self._units[symbol]
         price = unit.exact_price(unit.passive_ticks(exact, OPPOSITE[side]))
         return price, (-abs(price - exact) * quantity).quantize(MONEY, ROUND_HALF_EVEN) + 0
+
+
+def held(client: Client, venue: str) -> list[tuple[str, Decimal, Decimal, Decimal]]:
+    """Symbol, quantity, cash and fees of each position of the account that stands for Alpaca."""
+    return [
+        (one.symbol, Decimal(one.quantity), Decimal(one.cash), Decimal(one.fees))
+        for one in client.positions().positions
+        if one.account == venue
+    ]

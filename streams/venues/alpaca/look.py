@@ -8,7 +8,8 @@ from typing import Final
 
 from engine.client import Client
 from streams.venues.alpaca import finding, reconciliation, routing
-from streams.venues.alpaca.driver import held, venue_account
+from streams.venues.alpaca.booking import held
+from streams.venues.alpaca.driver import venue_account
 from streams.venues.alpaca.orders import Ours
 from streams.venues.alpaca.trading import Trading
 
