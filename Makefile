@@ -118,6 +118,7 @@ docs: $(VENV)/.dev ## write the generated pages of docs/
 	@$(BIN)/python -m dashboards.grafana
 	@$(BIN)/python -m infra.schemas
 	@$(BIN)/python -m infra.licences
+	@$(BIN)/python -m infra.bench.capacity_page
 
 lock: $(VENV)/.dev ## resolve all dependencies anew: requirements*.txt and infra/kafka.lock
 	@$(BIN)/uv pip compile $(LOCK) requirements.in --output-file requirements.txt

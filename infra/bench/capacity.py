@@ -1,17 +1,18 @@
 """`hft bench capacity`: what an order, a client and a gigabyte cost a running system, part by part.
 
-Every counter is read before and after, also over a while without our orders, whose growth is taken off: what else the
-system does is not counted as theirs.
+Every counter is read before and after, also over three whiles without our orders, whose growth is taken off: what else
+the system does is not counted as theirs. What these whiles differ by is how exactly a cost is known (`cost.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +30,7 @@ from engine.messages import DefineAccount, NewOrder
 from engine.segments import segments
 from engine.tokens import Identity, issue
 from infra import state
+from infra.bench.cost import Cost, Growth, cost, costs, total
 from infra.bench.figures import Figure, Result
 from infra.engine_session import carried_out, session
 from infra.errors import OperatorError
@@ -45,11 +47,15 @@ FRAME: Final = 50
 """Orders sent at once by ZeroMQ."""
 SETTLE_S: Final = 120.0
 TABLES: Final = ("orders", "order_events", "executions", "trades", "position_history", "pnl")
-KILOBYTE: Final = 1024
+WARM: Final = 200
+"""Orders that nothing is counted of, by each way: what happens once only is over then."""
+TICKS: Final = 2
+"""Of the system's clock, that a process's time can be wrong by: user and system time are told in whole ones."""
+PAGE_BYTES: Final = 8192
+"""A table and its indexes grow by pages."""
 MEGABYTE: Final = 1 << 20
 GIGABYTE: Final = 1_000_000_000
 
-Counters = dict[str, float]
 Say = Callable[[str], None]
 
 
@@ -70,26 +76,26 @@ def _services(where: Folders) -> dict[str, int]:
 
 
 def _cpu_us(pid: int) -> float:
-    total = 0.0
+    """Of a process, of those that it has started, and of those among them that have ended."""
+    seconds = 0.0
     for process in _tree(pid):
         with contextlib.suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            total += times.user + times.system
-    return total * 1e6
+            seconds += sum(process.cpu_times()[:4])  # user and system, then of the children that have ended
+    return seconds * 1e6
 
 
-def _memory(pid: int) -> float:
+def _memory(pid: int) -> int:
     """Bytes, shared ones in parts (PSS)."""
-    total = 0
+    found = 0
     for process in _tree(pid):
         with contextlib.suppress(psutil.NoSuchProcess):
-            total += process.memory_full_info().pss
-    return total
+            found += process.memory_full_info().pss
+    return found
 
 
-def counters(settings: Settings, where: Folders, services: dict[str, int]) -> Counters:
+def counters(settings: Settings, where: Folders, services: dict[str, int]) -> dict[str, float]:
     """Bytes and microseconds so far, by name."""
-    found: Counters = {"journal": float(sum(path.stat().st_size for path in segments(where.journal)))}
+    found = {"journal": float(sum(path.stat().st_size for path in segments(where.journal)))}
     if not settings.kafka_bootstrap:
         for topic in topics.TOPICS:
             found[f"topic {topic.name}"] = float(_log_bytes(where.kafka / "data", topic.name))
@@ -106,9 +112,11 @@ def _log_bytes(data: Path, topic: str) -> int:
     return sum(path.stat().st_size for path in data.glob(f"{topic}-[0-9]*/*.log"))
 
 
-def per_order(before: Counters, after: Counters, idle: Counters, share: float, orders: int) -> Counters:
-    """Growth a piece. `idle`: growth without our orders, in `1 / share` of the time."""
-    return {name: (after[name] - before[name] - share * idle[name]) / orders for name in before}
+def grains(names: Iterable[str]) -> dict[str, float]:
+    """The smallest step of each counter."""
+    tick_us = 1e6 / os.sysconf("SC_CLK_TCK")
+    steps = {"cpu": TICKS * tick_us, "table": float(PAGE_BYTES)}
+    return {name: steps.get(name.partition(" ")[0], 0.0) for name in names}
 
 
 class Measured:
@@ -152,23 +160,34 @@ class Measured:
             client_order_id=f"{self._run}-{number}",
         )
 
-    def counters(self) -> Counters:
-        return counters(self.settings, self.where, self.services)
-
-    def growth(self, work: Callable[[], None], idle: Counters, idle_s: float, orders: int) -> tuple[Counters, float]:
-        """A piece's growth by the work, and how long it took."""
-        before, begun = self.counters(), time.monotonic()
+    def growth(self, work: Callable[[], None]) -> Growth:
+        before, begun = counters(self.settings, self.where, self.services), time.monotonic()
         work()
-        took = time.monotonic() - begun
-        settle(self.settings.bootstrap, SETTLE_S)
-        after, whole = self.counters(), time.monotonic() - begun
-        return per_order(before, after, idle, whole / idle_s, orders), took
+        after = counters(self.settings, self.where, self.services)
+        return Growth({name: after[name] - before[name] for name in before}, time.monotonic() - begun)
 
-    def idle(self, seconds: float) -> tuple[Counters, float]:
-        before, begun = self.counters(), time.monotonic()
-        time.sleep(seconds)
-        after = self.counters()
-        return {name: after[name] - before[name] for name in before}, time.monotonic() - begun
+    def settled(self, work: Callable[[], None]) -> tuple[Growth, float]:
+        """Growth until everything that follows from the work is done, and how many seconds the work itself took."""
+        took = 0.0
+
+        def whole() -> None:
+            nonlocal took
+            begun = time.monotonic()
+            work()
+            took = time.monotonic() - begun
+            settle(self.settings.bootstrap, SETTLE_S)
+
+        return self.growth(whole), took
+
+    def rest(self, seconds: float) -> Growth:
+        self.say(f"{seconds:g} s without our orders")
+        return self.growth(lambda: time.sleep(seconds))
+
+    def check(self) -> None:
+        """Raises `OperatorError` where a process was started again: its counters began anew."""
+        for name, pid in _services(self.where).items():
+            if self.services.get(name) != pid:
+                raise OperatorError(f"{name} was started again meanwhile: what was counted of it means nothing")
 
     def by_zeromq(self, orders: int, rate: int, price: str) -> None:
         with Client(self.settings.zeromq, self.token(), timeout_s=30) as client:
@@ -207,11 +226,13 @@ class Measured:
         if answer.status_code != 201:
             raise OperatorError(f"the gateway refused it: {answer.text}")
 
-    def stream_bytes(self, clients: int) -> float:
+    def stream_bytes(self, clients: int) -> Cost:
         """The gateway's memory for each client that follows a stream and reads nothing more."""
         pid = self.services["gateway"]
         address = urlsplit(self.settings.gateway)
         with contextlib.ExitStack() as stack:
+            earlier = _memory(pid)
+            time.sleep(1.0)
             before = _memory(pid)
             for _ in range(clients):
                 one = stack.enter_context(socket.create_connection((address.hostname, address.port), 10))
@@ -222,48 +243,83 @@ class Measured:
                 if not one.recv(4096).startswith(b"HTTP/1.1 200"):
                     raise OperatorError(f"the gateway at {self.settings.gateway} refuses a stream")
             time.sleep(1.0)
-            return (_memory(pid) - before) / clients
+            return cost(_memory(pid) - before, abs(before - earlier), clients)
 
 
 def run(settings: Settings, orders: int, rest: int, rate: int, clients: int, idle_s: float, say: Say) -> Result:
     """Orders of two accounts that trade with each other: `orders` by ZeroMQ at `rate` a second, then `rest` by REST."""
     system = Measured(settings, say)
     price = system.open_accounts()
-    system.by_zeromq(200, rate, price)  # what happens once only is over
+    system.by_zeromq(WARM, rate, price)
+    system.by_rest(WARM, price)
     settle(settings.bootstrap, SETTLE_S)
-    say(f"{idle_s:g} s without our orders")
-    idle, idle_took = system.idle(idle_s)
+    rests = [system.rest(idle_s)]
     say(f"{orders:,} orders by ZeroMQ at {rate:,} a second")
-    each, took = system.growth(lambda: system.by_zeromq(orders, rate, price), idle, idle_took, orders)
+    by_zeromq, zeromq_s = system.settled(lambda: system.by_zeromq(orders, rate, price))
+    rests.append(system.rest(idle_s))
     say(f"{rest:,} orders by REST")
-    by_rest, rest_took = system.growth(lambda: system.by_rest(rest, price), idle, idle_took, rest)
+    by_rest, rest_s = system.settled(lambda: system.by_rest(rest, price))
+    rests.append(system.rest(idle_s))
     say(f"{clients:,} clients of the stream")
     client = system.stream_bytes(clients)
-    sizes = {"orders by ZeroMQ": orders, "a second": rate, "orders by REST": rest, "clients": clients}
+    system.check()
+    steps = grains(by_zeromq.counters)
+    each, each_by_rest = (
+        costs(growth, rests, steps, pieces) for growth, pieces in ((by_zeromq, orders), (by_rest, rest))
+    )
+    sizes = {
+        "market": settings.market,
+        "orders by ZeroMQ": orders,
+        "of a frame": FRAME,
+        "a second": rate,
+        "orders by REST": rest,
+        "connections": CONNECTIONS,
+        "clients": clients,
+        "seconds without orders": [round(one.seconds, 1) for one in rests],
+    }
     return Result("What an order, a client and a gigabyte cost", sizes, [
-        Figure("orders by ZeroMQ", orders / took, "/s"),
-        Figure(f"orders by REST, over {CONNECTIONS} connections", rest / rest_took, "/s"),
+        Figure("orders by ZeroMQ", round(orders / zeromq_s), "/s"),
+        Figure("orders by REST", round(rest / rest_s), "/s"),
         *_bytes(each),
-        *_microseconds("an order by ZeroMQ", each),
-        *_microseconds("an order by REST", by_rest),
-        *(Figure(f"memory: {name}", _memory(pid) / MEGABYTE, "MiB") for name, pid in system.services.items()),
-        Figure("memory: a client of the stream", client / KILOBYTE, "KiB"),
+        *_microseconds("ZeroMQ", each),
+        *_microseconds("REST", each_by_rest),
+        *_memories({name: round(_memory(pid) / MEGABYTE) for name, pid in system.services.items()}),
+        client.figure("memory of a client of the stream", "B"),
     ])  # fmt: skip
 
 
-def _bytes(each: Counters) -> list[Figure]:
-    sizes = {name: value for name, value in each.items() if not name.startswith("cpu ")}
-    kept = {
-        "all topics": sum(value for name, value in sizes.items() if name.startswith("topic ")),
-        "all tables": sum(value for name, value in sizes.items() if name.startswith("table ")),
+def _bytes(each: dict[str, Cost]) -> list[Figure]:
+    """Of the journal and each topic and table, each sum, and Redis, which is memory and not in a sum."""
+    parts = {
+        kind: {name: one for name, one in each.items() if name.startswith(kind)}
+        for kind in ("journal", "topic ", "table ", "Redis")
     }
-    disk = sizes["journal"] + sum(kept.values())
-    figures = [Figure(f"bytes an order: {name}", value, "B") for name, value in sizes.items() if round(value)]
-    figures += [Figure(f"bytes an order: {name}", value, "B") for name, value in kept.items()]
-    return [*figures, Figure("orders in a gigabyte of disk", GIGABYTE / disk)]
+    sums = {kind: total(found.values()) for kind, found in parts.items()}
+    disk = sums["journal"] + sums["topic "] + sums["table "]
+    named = "bytes an order: {}".format
+
+    def figures(kind: str) -> list[Figure]:
+        return [one.figure(named(name), "B") for name, one in parts[kind].items()]
+
+    return [
+        *figures("journal"),
+        *figures("topic "),
+        Figure(named("all topics"), sums["topic "], "B"),
+        *figures("table "),
+        Figure(named("all tables"), sums["table "], "B"),
+        Figure(named("journal, topics and tables"), disk, "B"),
+        Figure("orders in a gigabyte of disk", GIGABYTE // disk),
+        *figures("Redis"),
+    ]
 
 
-def _microseconds(what: str, each: Counters) -> list[Figure]:
-    found = {name.removeprefix("cpu "): value for name, value in each.items() if name.startswith("cpu ")}
-    figures = [Figure(f"processor, {what}: {name}", value, "µs") for name, value in found.items()]
-    return [*figures, Figure(f"processor, {what}: all", sum(found.values()), "µs")]
+def _microseconds(door: str, each: dict[str, Cost]) -> list[Figure]:
+    found = {name.removeprefix("cpu "): one for name, one in each.items() if name.startswith("cpu ")}
+    named = f"processor, an order by {door}: {{}}".format
+    parts = [one.figure(named(name), "µs") for name, one in found.items()]
+    return [*parts, Figure(named("all"), total(found.values()), "µs")]
+
+
+def _memories(megabytes: dict[str, int]) -> list[Figure]:
+    parts = [Figure(f"memory: {name}", size, "MiB") for name, size in megabytes.items()]
+    return [*parts, Figure("memory: all", sum(megabytes.values()), "MiB")]

@@ -233,7 +233,7 @@ def outage(window: float, rounds: int, rate: int, file: Path | None) -> None:
 @click.option("--rest", type=click.IntRange(min=100), default=3_000, show_default=True, help="Orders by REST, besides.")
 @click.option("--rate", type=click.IntRange(min=1), default=1_000, show_default=True, help="By ZeroMQ, a second.")
 @click.option("--clients", type=click.IntRange(min=1), default=200, show_default=True, help="Of the event stream.")
-@click.option("--idle", type=click.FloatRange(min=1), default=10.0, show_default=True, help="Seconds without them.")
+@click.option("--idle", type=click.FloatRange(min=1), default=10.0, show_default=True, help="Seconds without, thrice.")
 @with_json
 def capacity(orders: int, rest: int, rate: int, clients: int, idle: float, file: Path | None) -> None:
     """What an order, a client and a gigabyte cost the system that runs (this one, hft up)."""

@@ -12,7 +12,6 @@ from click.testing import CliRunner, Result
 
 from engine.jit import entry
 from infra.bench import book_alone
-from infra.bench.capacity import per_order
 from infra.bench.command import DEFAULT_FOLDER, bench
 from infra.bench.commands_of import client_order_ids
 from infra.bench.figures import Figure
@@ -227,9 +226,3 @@ def measured(folder: Path, *arguments: str) -> dict[str, Any]:
     assert answer.exit_code == 0, answer.output
     figures = json.loads((folder / "found.json").read_text())["figures"]
     return {name: figure["value"] for name, figure in figures.items()}
-
-
-def test_what_the_system_does_besides_is_no_cost_of_an_order() -> None:
-    """Ten orders in four seconds, beside 3 bytes a second that were written without them too."""
-    idle = {"journal": 6.0}  # of two seconds
-    assert per_order({"journal": 100.0}, {"journal": 1112.0}, idle, 4 / 2, 10) == {"journal": 100.0}
