@@ -145,7 +145,11 @@ def run(name: str, ready_file: Path | None) -> None:
 
 
 @hft.command()
-@click.option("--wait", type=click.FloatRange(min=0), help="Seconds that each server may take to answer [default: 10].")
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    help="Seconds that each server may take to answer [default: 10]; inf: as long as it takes.",
+)
 def setup(wait: float | None) -> None:
     """Prepare your own Kafka, Postgres and Redis: topics, schema, secret. `hft up` does this by itself."""
     from infra.setup import setup as prepare

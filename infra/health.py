@@ -19,6 +19,10 @@ from infra.settings import Settings
 PATIENCE_S: Final = 10.0
 """How long a server of somebody else's may take to answer, where nobody says how long to wait for it."""
 PROBE_S: Final = 2.0
+NOTICE_S: Final = 30.0
+"""How often it is said what is waited for."""
+
+Say = Callable[[str], None]
 
 
 def without_password(url: str) -> str:
@@ -31,11 +35,15 @@ def without_password(url: str) -> str:
     return urlunsplit((parts.scheme, user + host, parts.path, "", ""))
 
 
-def require_kafka(bootstrap: str, wait_s: float | None = None) -> None:
+def _silent(text: str) -> None:
+    """For who does not wait long."""
+
+
+def require_kafka(bootstrap: str, wait_s: float | None = None, say: Say = _silent) -> None:
     """Waits for it. Raises `OperatorError` where nobody answers; so do the two below."""
     probe = kafka.Probe(bootstrap, PROBE_S)
     what = f"Kafka at {bootstrap}"
-    _require(probe, what, "HFT_KAFKA_BOOTSTRAP", lambda: probe.refusal or _hangs_up(bootstrap), wait_s)
+    _require(probe, what, "HFT_KAFKA_BOOTSTRAP", lambda: probe.refusal or _hangs_up(bootstrap), wait_s, say)
 
 
 def _hangs_up(bootstrap: str) -> str:
@@ -48,33 +56,42 @@ def _hangs_up(bootstrap: str) -> str:
     return f"it hangs up on {security()}: HFT_KAFKA_SECURITY_PROTOCOL is to be what that port speaks"
 
 
-def require_postgres(dsn: str, wait_s: float | None = None) -> None:
+def require_postgres(dsn: str, wait_s: float | None = None, say: Say = _silent) -> None:
     probe = postgres.Probe(dsn)
-    _require(probe, f"Postgres at {without_password(dsn)}", "HFT_POSTGRES_DSN", lambda: probe.refusal, wait_s)
+    _require(probe, f"Postgres at {without_password(dsn)}", "HFT_POSTGRES_DSN", lambda: probe.refusal, wait_s, say)
 
 
-def require_redis(url: str, wait_s: float | None = None) -> None:
+def require_redis(url: str, wait_s: float | None = None, say: Say = _silent) -> None:
     probe = redis.Probe(url)
-    _require(probe, f"Redis at {without_password(url)}", "HFT_REDIS_URL", lambda: probe.refusal, wait_s)
+    _require(probe, f"Redis at {without_password(url)}", "HFT_REDIS_URL", lambda: probe.refusal, wait_s, say)
 
 
 def _require(
-    probe: Callable[[], bool], what: str, setting: str, refusal: Callable[[], str], wait_s: float | None
+    probe: Callable[[], bool], what: str, setting: str, refusal: Callable[[], str], wait_s: float | None, say: Say
 ) -> None:
     """`refusal`: why the server does not take us, where it said so at the last try. One that has just started may not
     know its users yet."""
-    limit = time.monotonic() + (PATIENCE_S if wait_s is None else wait_s)
+    begun = told = time.monotonic()
+    patience_s = PATIENCE_S if wait_s is None else wait_s
     while True:
         try:
             if probe():
                 return
         except ValueError as error:
             raise OperatorError(f"{what}: {error}: set {setting}") from None
-        if time.monotonic() > limit:
-            if said := refusal():
-                raise OperatorError(f"{what} refuses us: {said} (docs/security.md)")
-            raise OperatorError(f"{what} does not answer: start it, or set {setting} (empty starts our own)")
+        now = time.monotonic()
+        if now - begun > patience_s:
+            raise _away(what, setting, refusal())
+        if now - told > NOTICE_S:
+            say(f"waiting: {_away(what, setting, refusal())}")
+            told = now
         time.sleep(0.2)
+
+
+def _away(what: str, setting: str, refusal: str) -> OperatorError:
+    if refusal:
+        return OperatorError(f"{what} refuses us: {refusal} (docs/security.md)")
+    return OperatorError(f"{what} does not answer: start it, or set {setting} (empty starts our own)")
 
 
 def gateway_answers(address: str, settings: Settings) -> bool:

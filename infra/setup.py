@@ -13,8 +13,8 @@ from infra.settings import Settings
 
 
 def setup(settings: Settings, say: Callable[[str], None], wait_s: float | None = None) -> None:
-    """Waits for your Kafka, Postgres and Redis, up to `wait_s` for each, then creates what is missing; doing it again
-    changes nothing.
+    """Waits for your Kafka, Postgres and Redis, up to `wait_s` for each, and says what for; then creates what is
+    missing. Doing it again changes nothing.
 
     Raises `OperatorError` where a server is not named, does not answer, or refuses."""
     for value, variable in (
@@ -28,7 +28,7 @@ def setup(settings: Settings, say: Callable[[str], None], wait_s: float | None =
     where = folders(settings.var)
     where.create()
     jwt_secret(settings.jwt_secret, where.secrets, create=True)
-    health.require_kafka(settings.kafka_bootstrap, wait_s)
+    health.require_kafka(settings.kafka_bootstrap, wait_s, say)
     created = kafka.create_topics(
         settings.bootstrap,
         settings.partitions,
@@ -38,8 +38,8 @@ def setup(settings: Settings, say: Callable[[str], None], wait_s: float | None =
     if division is not None:
         kafka.keep_within(settings.bootstrap, division.topics)
     say(f"topics: {created} created" if created else "topics: all there")
-    health.require_postgres(settings.postgres_dsn, wait_s)
+    health.require_postgres(settings.postgres_dsn, wait_s, say)
     schema = migrate(settings.dsn, history_days=settings.history_days)
     say(f"schema: {schema.applied} migrations applied, version {schema.version}; {schema.kind}")
-    health.require_redis(settings.redis_url, wait_s)
+    health.require_redis(settings.redis_url, wait_s, say)
     say("Redis: answers")

@@ -48,6 +48,15 @@ def test_a_server_that_starts_beside_us_is_waited_for(monkeypatch: pytest.Monkey
     health.require_redis("redis://127.0.0.1:9/0", 60.0)
 
 
+def test_who_waits_without_end_says_what_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis, "Probe", LateRedis)
+    monkeypatch.setattr(health, "NOTICE_S", 0.0)
+    said: list[str] = []
+    health.require_redis("redis://:hush@127.0.0.1:9/0", float("inf"), said.append)
+    waiting = "waiting: Redis at redis://127.0.0.1:9/0 does not answer: start it, or set HFT_REDIS_URL"
+    assert said == [f"{waiting} (empty starts our own)"] * 2
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
