@@ -32,6 +32,7 @@ from gateway.server import abort_of
 from gateway.stream import STALLED_S, goodbye
 from gateway.subscriber import Message
 from gateway.subscription import TOKEN_EXPIRED, TOKEN_REVOKED, Subscription
+from gateway.tasks import end
 
 log = logging.getLogger(__name__)
 
@@ -255,7 +256,7 @@ class Connection:
 
     async def _end_subscription(self) -> None:
         if self._pump is not None:
-            self._pump.cancel()
+            await end([self._pump])
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await self._pump
             self._pump = None
