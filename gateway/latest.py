@@ -6,18 +6,16 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeVar
 
-import msgspec
 import redis.asyncio
 from redis import RedisError
 
 from engine.messages import Order
 from streams.lifecycle import Outage
+from streams.sinks.redis_keys import order_decoder, readable
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 0.5
-
-_order: Final = msgspec.json.Decoder(Order)
 
 T = TypeVar("T")
 
@@ -54,9 +52,10 @@ class Latest:
         return found
 
     async def orders(self, order_ids: Iterable[str]) -> dict[str, Order]:
-        """Those that Redis holds."""
+        """Those that Redis holds; what somebody else put in the place of one is no order."""
         values = await self._values([f"order:{order_id}" for order_id in order_ids])
-        return {order.order_id: order for order in map(_order.decode, values)}
+        orders = (readable(order_decoder, value) for value in values)
+        return {order.order_id: order for order in orders if order is not None}
 
     async def working(self, accounts: Iterable[str]) -> list[Order]:
         found: list[Order] = []

@@ -17,7 +17,7 @@ from engine import messages, topics, words
 from streams import orders
 from streams.consumer import Cursor, Partition, place, read_to_end
 from streams.sinks.postgres import SINK
-from streams.sinks.redis import cursor_key
+from streams.sinks.redis_keys import cursor_key
 
 COMPARED: Final = (topics.ORDER_EVENTS, topics.FILLS, topics.POSITIONS, topics.PNL)
 SHOWN: Final = 20
@@ -181,11 +181,12 @@ for n, key in ipairs(KEYS) do cursors[n] = redis.call('HGETALL', key) end
 for n, prefix in ipairs(ARGV) do
     local keys = redis.call('KEYS', prefix .. '*')
     local rows = {}
-    for k, key in ipairs(keys) do rows[k] = {key, redis.call('GET', key)} end
+    for k, key in ipairs(keys) do rows[k] = {key, redis.call('MGET', key)[1]} end
     kept[n] = rows
 end
 return {cursors, kept}"""
-"""One step of Redis: a key that came after the keys were listed, and before the cursor was read, would be missing."""
+"""One step of Redis: a key that came after the keys were listed, and before the cursor was read, would be missing.
+MGET has nothing of a key of another type, where GET would be refused."""
 
 
 def read_redis(url: str) -> Store:
@@ -202,7 +203,7 @@ def read_redis(url: str) -> Store:
         for (prefix, (kind, record)), rows in zip(_KINDS.items(), found[1], strict=True):
             for key, value in rows:
                 name = key.decode().removeprefix(prefix).replace("|", " ")
-                kept[kind][name] = stored(kind, value, record)
+                kept[kind][name] = stored(kind, value or b"", record)
     finally:
         client.close()
     return Store("Redis", cursor, kept, drops_closed=True)

@@ -25,7 +25,7 @@ from streams.consumer import Cursor, LogReader, Stopped, log_bounds, place
 from streams.lifecycle import Outage, stop_on_signals
 from streams.metrics import AuditGauges
 from streams.sinks.postgres import SINK
-from streams.sinks.redis import cursor_key
+from streams.sinks.redis_keys import cursor_key
 from streams.stores import FIELDS, Values, stored
 from streams.watch import FOLLOWED, Looked, Thing, Watch, Watched
 

@@ -93,7 +93,7 @@ def _require_empty_redis(settings: Settings) -> None:
     import redis
 
     from infra import health
-    from streams.sinks.redis import OURS
+    from streams.sinks.redis_keys import OURS
 
     health.require_redis(settings.redis_url)
     client = redis.Redis.from_url(settings.redis_url)

@@ -22,6 +22,7 @@ from infra.process import Process, Program
 from streams.consumer import Cursor, log_bounds
 from streams.sinks import redis as redis_sink
 from streams.sinks.history import TABLES
+from streams.sinks.redis_keys import cursor_key
 
 FRAME: Final = 2
 """A new order and its cancel in one frame: one round trip."""
@@ -173,7 +174,7 @@ def _redis(place: Sandbox) -> Store:
             return {
                 (topic, int(number)): int(offset)
                 for topic in redis_sink.TOPICS
-                for number, offset in client.hgetall(redis_sink.cursor_key(topic)).items()
+                for number, offset in client.hgetall(cursor_key(topic)).items()
             }
 
     store = Store("Redis", program, place.sink("sink-redis"), stored, redis_sink.TOPICS)

@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Identifier
 
 from streams.sinks.history import TABLES
 from streams.sinks.postgres import SINK
-from streams.sinks.redis import OURS
+from streams.sinks.redis_keys import OURS
 
 WAIT: Final = "2s"
 TRIES: Final = 10

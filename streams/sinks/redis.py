@@ -12,7 +12,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import redis
@@ -26,6 +26,7 @@ from streams.consumer import Cursor, LogMismatch, LogReader, Stopped
 from streams.lifecycle import Outage, stop_on_signals
 from streams.outbox import Outbox
 from streams.sinks.batch import Batch, Decoder
+from streams.sinks.redis_keys import OURS, cursor_key, mend, order_decoder, position_decoder, readable
 from streams.sinks.tables import Placed
 
 log = logging.getLogger(__name__)
@@ -39,16 +40,20 @@ WAIT_S: Final = 0.25
 LINGER_S: Final = 0.002
 AGAIN_S: Final = 0.5
 CLOSED_S: Final = 3_600
-OURS: Final = ("order:*", "orders:working:*", "position:*", "positions:*", "pnl:*", "book:*", "cursor:*", "symbols")
-"""Every key that this sink writes."""
+WRONG_TYPE: Final = "WRONGTYPE"
+"""In the refusal of a command that the key's type does not know."""
 
-_order: Final = msgspec.json.Decoder(messages.Order)
-_position: Final = msgspec.json.Decoder(messages.Position)
+T = TypeVar("T")
+
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def cursor_key(topic: str) -> str:
-    return f"cursor:{topic}"
+def _known(decoder: msgspec.json.Decoder[T], key: str, raw: bytes | None) -> T | None:
+    """The record that Redis holds; None where there is none, also where something else is in its place."""
+    found = readable(decoder, raw)
+    if found is None and raw is not None:
+        log.warning("%s in Redis was no record of ours: the newest one is written over it", key)
+    return found
 
 
 def _newest_positions(client: Any, placed: Iterable[Placed]) -> dict[str, messages.Position]:
@@ -65,7 +70,7 @@ def _newest_positions(client: Any, placed: Iterable[Placed]) -> dict[str, messag
     return {
         key: record
         for raw, (key, record) in zip(known, newest.items(), strict=True)
-        if raw is None or _place_of(record) >= _place_of(_position.decode(raw))
+        if (there := _known(position_decoder, key, raw)) is None or _place_of(record) >= _place_of(there)
     }
 
 
@@ -75,6 +80,10 @@ def _place_of(position: messages.Position) -> tuple[int, int]:
 
 class Moved(Exception):
     """The cursor in Redis is not where we left it."""
+
+
+class Foreign(Exception):
+    """What should be a set or a cursor of ours is something else."""
 
 
 class RedisSink:
@@ -94,10 +103,13 @@ class RedisSink:
 
     def run(self, ready: Callable[[], None]) -> None:
         """`ready` is called once, when records are being read."""
-        said_ready = False
+        said_ready = foreign = False
         try:
             while not self._stop.is_set():
                 try:
+                    if foreign:
+                        self._mend()
+                        foreign = False
                     self._start()
                     self._outage.back()
                     if not said_ready:
@@ -110,9 +122,13 @@ class RedisSink:
                             self._check(self._redis)
                 except Moved:
                     log.warning("Redis lost what was written to it: reading it in again from its own cursor")
+                except Foreign:
+                    foreign = True
                 except redis.RedisError as error:
-                    self._outage.lost(error)
-                    self._stop.wait(AGAIN_S)
+                    foreign = WRONG_TYPE in str(error)
+                    if not foreign:
+                        self._outage.lost(error)
+                        self._stop.wait(AGAIN_S)
         except Stopped:
             pass
         finally:
@@ -132,12 +148,17 @@ class RedisSink:
             self._stored = {}
             self._reader.start(self._stored)
 
+    def _mend(self) -> None:
+        for key in mend(self._redis):
+            log.warning("%s in Redis was of another type than ours: it is made anew", key)
+
     def _cursor(self, client: Any) -> Cursor:
-        return {
-            (topic, int(number)): int(offset)
-            for topic in TOPICS
-            for number, offset in client.hgetall(cursor_key(topic)).items()
-        }
+        """Raises `Foreign` where it holds no numbers."""
+        found = {topic: client.hgetall(cursor_key(topic)) for topic in TOPICS}
+        try:
+            return {(topic, int(at)): int(offset) for topic, offsets in found.items() for at, offset in offsets.items()}
+        except ValueError:
+            raise Foreign from None
 
     def _check(self, client: Any) -> None:
         """Raises `Moved` where Redis is not as we left it."""
@@ -185,7 +206,7 @@ class RedisSink:
         changed: list[messages.Order] = []
         known = client.mget([f"order:{order_id}" for order_id in events])
         for raw, reports in zip(known, events.values(), strict=True):
-            before = None if raw is None else _order.decode(raw)
+            before = _known(order_decoder, f"order:{reports[0].order_id}", raw)
             order = before
             for event in reports:
                 order = orders.fold(order, event)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -191,6 +192,67 @@ def test_a_redis_that_fell_back_is_brought_forward(topics: str, url: str) -> Non
             assert msgspec.json.decode(client.get(key), type=messages.Order) == message
 
 
+FOREIGN: dict[str, Callable[[Any, str], Any]] = {
+    "a record that is none": lambda client, key: client.set(key, b'{"account":"ann"'),
+    "a record of another type": lambda client, key: client.rpush(key, "x"),
+    "a set that is text": lambda client, key: client.set(key, "x"),
+    "a cursor that is text": lambda client, key: client.set(key, "x"),
+    "a cursor that is no number": lambda client, key: client.hset(key, "0", "x"),
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "key"),
+    [
+        pytest.param(what, key, id=f"{what}: {key}")
+        for what, key in (
+            ("a record that is none", "position:trader-1|AAPL"),
+            ("a record of another type", "position:trader-1|AAPL"),
+            ("a record that is none", "pnl:trader-1"),
+            ("a record of another type", "pnl:trader-1"),
+            ("a set that is text", "orders:working:trader-1"),
+            ("a set that is text", "positions:trader-1"),
+            ("a set that is text", "symbols"),
+            ("a cursor that is text", "cursor:order-events"),
+            ("a cursor that is no number", "cursor:positions"),
+        )
+    ],
+)
+def test_what_others_put_in_the_place_of_ours_is_made_anew(topics: str, url: str, what: str, key: str) -> None:
+    day = whole_day(6, 200)
+    events = [record for record in day if record[0] == "order-events"]
+    others = [record for record in day if record[0] != "order-events"]
+    half = [*others[: len(others) // 2], *events[: len(events) // 2]]
+    instruments = [record for record in day if record[0] == "instruments"]
+    rest = [*others[len(others) // 2 :], *instruments, *events[len(events) // 2 :]]
+    with running(topics, url), redis.Redis.from_url(url) as client:
+        flow.produce(topics, half)
+        wait_for(lambda: is_caught_up(topics, url), "the sink")
+        client.unlink(key)
+        FOREIGN[what](client, key)
+        flow.produce(topics, rest)
+        wait_for(lambda: is_caught_up(topics, url), "the sink")
+    check(url, day)
+
+
+@pytest.mark.parametrize("what", ["a record that is none", "a record of another type"])
+def test_an_order_that_is_none_is_written_over_by_its_next_report(topics: str, url: str, what: str) -> None:
+    """All but what only the first report says of it."""
+    day = [record for record in flow.order_events(3) if record[2].order_id == "1002"]
+    with running(topics, url), redis.Redis.from_url(url) as client:
+        flow.produce(topics, day[:1])
+        wait_for(lambda: is_caught_up(topics, url), "the sink")
+        [key] = client.scan_iter("order:*")
+        client.unlink(key)
+        FOREIGN[what](client, key)
+        flow.produce(topics, day[1:])
+        wait_for(lambda: is_caught_up(topics, url), "the sink")
+        found = msgspec.json.decode(client.get(key), type=messages.Order)
+    wanted = expected(day)[key.decode()]
+    assert isinstance(wanted, messages.Order)
+    assert msgspec.structs.replace(found, created_ns=wanted.created_ns) == wanted
+
+
 def test_redis_of_another_log_is_rebuilt(kafka: str, topics: str, url: str) -> None:
     with running(topics, url):
         flow.produce(topics, whole_day(4, 200))
@@ -206,9 +268,12 @@ def test_redis_of_another_log_is_rebuilt(kafka: str, topics: str, url: str) -> N
 def test_an_audit_says_what_it_cannot_read(url: str) -> None:
     with redis.Redis.from_url(url) as client:
         client.set("position:ann|AAPL", b'{"account":"ann"')
-        looked = look_up_redis(client, [("position", "ann AAPL")])
-    (found,) = read_redis(url).kept["position"].values()
-    assert set(found) == {"unreadable"} == set(looked.found["position", "ann AAPL"])
+        client.rpush("position:bob|AAPL", "x")
+        looked = look_up_redis(client, [("position", "ann AAPL"), ("position", "bob AAPL")])
+    kept = read_redis(url).kept["position"]
+    assert set(kept["ann AAPL"]) == {"unreadable"} == set(looked.found["position", "ann AAPL"])
+    assert set(kept["bob AAPL"]) == {"unreadable"}
+    assert ("position", "bob AAPL") not in looked.found, "for MGET it is not there"
 
 
 def test_what_an_audit_reads_is_of_one_moment(url: str) -> None:
