@@ -4,10 +4,10 @@ One compiled call: a frame may hold one record, whose sender waits for the reply
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from engine.core import Core
@@ -26,6 +26,9 @@ F_FLAGS, F_SIDE, F_SYMBOL = field_number("flags"), field_number("side"), field_n
 F_TRANSACT, F_ACCOUNT = field_number("transact_ns"), field_number("account")
 F_STRATEGY, F_CLIENT_ID = field_number("strategy"), field_number("client_order_id")
 LIST_BITS: Final = 3
+DURABILITY_BITS: Final = 2
+DURABILITY_MASK: Final = (1 << DURABILITY_BITS) - 1
+assert COMMITTED <= DURABILITY_MASK
 BRACKET, BRACKET_SIZE, PAIR = int(ListType.BRACKET), LIST_SIZES[ListType.BRACKET], LIST_SIZES[ListType.OCO]
 
 _OFFSETS: Final = {name: place[1] for name, place in (COMMAND.fields or {}).items()}
@@ -35,6 +38,8 @@ assert STRATEGY < CLIENT_ID
 MAY_TRADE: Final = 1
 MAY_ADMINISTER: Final = 2
 MAY_USE_ALL: Final = 4
+MAY_SPEAK: Final = 8
+"""For someone else: what the records say of where they come from is kept."""
 
 
 @compiled
@@ -136,36 +141,39 @@ def _refuse(records: Any, octets: Any, rights: int, own: Any, instruments: int, 
 
 
 @entry
-def _admit(
-    records: Any, rights: int, own: Any, instruments: int, may_speak: bool, actor: Any, refused: Any, found: Any
-) -> None:
-    """Fills `refused`, stamps the records, and writes into `found` how many are refused and the highest durability
-    that one of the others asks for."""
+def _admit(records: Any, rights: int, own: Any, actor: Any, instruments: int, refused: Any) -> int:
+    """Fills `refused` and stamps the records. Returns how many are refused, above the DURABILITY_BITS of the highest
+    durability that one of the others asks for."""
     octets = as_bytes(records)
     refused[: len(records)] = 0
     _refuse(records, octets, rights, own, instruments, refused)
-    stamp(records, octets, may_speak, actor)
+    stamp(records, octets, rights & MAY_SPEAK != 0, actor)
     count, asked = 0, 0
     for row in range(len(records)):
         if refused[row, 0] != 0:
             count += 1
         elif records["durability"][row] > asked:
             asked = records["durability"][row]
-    found[0], found[1] = count, asked
+    return count << DURABILITY_BITS | asked
 
 
 NO_ACCOUNTS: Final = np.zeros(0, np.uint32)
 MOST_IDENTITIES: Final = 1024
-"""Of which the numbers of their accounts are kept."""
+"""Of which the grants are kept."""
 
 
-@lru_cache(maxsize=MOST_IDENTITIES)
-def _rights(identity: Identity) -> int:
-    rights = MAY_TRADE * identity.may_trade | MAY_ADMINISTER * identity.may_administer
-    return rights | MAY_USE_ALL if EVERY_ACCOUNT in identity.accounts else rights
+class Grant(NamedTuple):
+    """What an identity may do, as compiled code reads it."""
+
+    accounts: int
+    """How many there were then."""
+    rights: int
+    own: NDArray[np.uint32]
+    """Numbers of its accounts; none where it may use all."""
+    actor: NDArray[np.uint8]
 
 
-class Admitted(NamedTuple):
+class Admitted(Struct, frozen=True, gc=False):
     """What became of a frame's records."""
 
     refused: NDArray[np.int64] | None
@@ -180,32 +188,32 @@ class Admission:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._known = 0
-        """How many accounts there were when `_own` was begun."""
-        self._own: dict[Identity, NDArray[np.uint32]] = {}
+        self._grants: dict[Identity, Grant] = {}
         self._refused = np.zeros((1, 2), np.int64)
-        self._found = np.zeros(2, np.int64)
         self.admit(Identity("", "viewer", ()), np.zeros(0, COMMAND))  # compiles it, before somebody waits
 
     def admit(self, identity: Identity, records: NDArray[Any]) -> Admitted:
         """Checks COMMAND records, and writes into them where they come from: a session of ours may speak for someone
         else, any other only for itself."""
-        rights = _rights(identity)
-        own = NO_ACCOUNTS if rights & MAY_USE_ALL else self._numbers(identity)
         if len(records) > len(self._refused):
             self._refused = np.zeros((len(records), 2), np.int64)
-        refused, found, instruments = self._refused, self._found, len(self._core.instruments)
-        may_speak, actor = identity.role == "service", actor_octets(identity.actor)
-        _admit(records, rights, own, instruments, may_speak, actor, refused, found)
-        count, asked = found.tolist()
-        return Admitted(refused[: len(records)].copy() if count else None, asked)
+        grant = self._grants.get(identity)
+        if grant is None or grant.accounts != len(self._core.accounts):
+            grant = self._granted(identity)
+        found = _admit(records, grant.rights, grant.own, grant.actor, len(self._core.instruments), self._refused)
+        refused = self._refused[: len(records)].copy() if found >> DURABILITY_BITS else None
+        return Admitted(refused, found & DURABILITY_MASK)
 
-    def _numbers(self, identity: Identity) -> NDArray[np.uint32]:
+    def _granted(self, identity: Identity) -> Grant:
         accounts = self._core.accounts
-        if len(accounts) != self._known or len(self._own) > MOST_IDENTITIES:
-            self._known = len(accounts)
-            self._own.clear()
-        own = self._own.get(identity)
-        if own is None:
-            own = self._own[identity] = account_numbers(identity, accounts.find)
-        return own
+        if len(self._grants) == MOST_IDENTITIES:
+            self._grants.clear()
+        rights = MAY_TRADE * identity.may_trade | MAY_ADMINISTER * identity.may_administer
+        rights |= MAY_SPEAK * (identity.role == "service")
+        own = NO_ACCOUNTS
+        if EVERY_ACCOUNT in identity.accounts:
+            rights |= MAY_USE_ALL
+        else:
+            own = account_numbers(identity, accounts.find)
+        grant = self._grants[identity] = Grant(len(accounts), rights, own, actor_octets(identity.actor))
+        return grant

@@ -30,16 +30,16 @@ COMMIT_SECONDS: Final = 5.0
 CHECK_SECONDS: Final = 0.005
 """How often the size of the unpublished journal is looked at."""
 
+JOURNALED, SYNCED, COMMITTED = Durability
+"""Under names of this file: an enum takes longer to find its members than all else that is done with them here."""
+
 Answer = Callable[[NDArray[Any]], None]
 Follower = Callable[[NDArray[Any]], None]
 
 
-class Waiting(NamedTuple):
-    """Records that wait for the next batch, and who is told what became of them: REPLY records, one each."""
-
-    records: NDArray[Any]
-    answer: Answer | None
-    durability: Durability
+Waiting = tuple[NDArray[Any], Answer | None, Durability]
+"""Records that wait for the next batch; who is told what became of them: REPLY records, one each; and what that waits
+for. A bare tuple: one is made of every command that comes alone."""
 
 
 class Held(NamedTuple):
@@ -67,7 +67,7 @@ class Batch:
         self._clock = clock
         self._waiting: list[Waiting] = []
         self._count = 0
-        self._highest = Durability.JOURNALED
+        self._highest = JOURNALED
         """That somebody waits for in this batch."""
         self._held: deque[Held] = deque()
         self._followers: list[Follower] = []
@@ -84,9 +84,9 @@ class Batch:
 
     # --------------------------------------------------------------------------------------------------- orders
 
-    def add(self, records: NDArray[Any], answer: Answer | None, durability: Durability = Durability.JOURNALED) -> None:
+    def add(self, records: NDArray[Any], answer: Answer | None, durability: Durability = JOURNALED) -> None:
         """COMMAND records for the next batch; `durability` is what the answer waits for."""
-        self._waiting.append(Waiting(records, answer, durability))
+        self._waiting.append((records, answer, durability))
         self._count += len(records)
         if durability > self._highest:
             self._highest = durability
@@ -109,16 +109,15 @@ class Batch:
         if not self._waiting:
             return
         waiting, self._waiting, self._count = self._waiting, [], 0
-        highest, self._highest = self._highest, Durability.JOURNALED
-        records = joined([item.records for item in waiting])
-        replies, reports = self._submit(records)
-        if highest >= Durability.SYNCED:
+        highest, self._highest = self._highest, JOURNALED
+        replies, reports = self._submit(joined([records for records, _, _ in waiting]))
+        if highest >= SYNCED:
             self._sequencer.sync()
         start = 0
-        for item in waiting:
-            end = start + len(item.records)
-            if item.answer is not None:
-                self._answer(replies[start:end], item.answer, item.durability)
+        for records, answer, durability in waiting:
+            end = start + len(records)
+            if answer is not None:
+                self._answer(replies[start:end], answer, durability)
             start = end
         if reports is not None:
             self._tell(reports)
@@ -143,7 +142,8 @@ class Batch:
             from_kafka = _from_kafka(records)
             self.lost |= bool(from_kafka.any())
             return self._submit_part(records, ~_adds(records) & ~from_kafka)
-        self._note_full(None)
+        if self._disk_is_full:
+            self._note_full(None)
         return applied.replies, applied.reports
 
     def _submit_part(self, records: NDArray[Any], taken: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any] | None]:
@@ -191,7 +191,7 @@ class Batch:
         actor: str,
         *,
         answer: Answer | None = None,
-        durability: Durability = Durability.JOURNALED,
+        durability: Durability = JOURNALED,
         source_partition: int = -1,
         source_offset: int = -1,
     ) -> bool:
@@ -209,7 +209,7 @@ class Batch:
             self.lost |= source_partition >= 0
             return False
         self._note_full(None)
-        if durability >= Durability.SYNCED:
+        if durability >= SYNCED:
             self._sequencer.sync()
         if answer is not None:
             self._answer(applied.replies, answer, durability)
@@ -219,7 +219,7 @@ class Batch:
     # -------------------------------------------------------------------------------------------------- replies
 
     def _answer(self, replies: NDArray[Any], answer: Answer, durability: Durability) -> None:
-        if durability < Durability.COMMITTED or not replies["seq"].any():
+        if durability < COMMITTED or not replies["seq"].any():
             _name_durability(replies, int(durability))
             answer(replies)
             return
@@ -233,7 +233,7 @@ class Batch:
         committed, now = self._sequencer.committed, self._clock()
         while self._held and (self._held[0].seq <= committed or self._held[0].deadline <= now):
             held = self._held.popleft()
-            reached = Durability.COMMITTED if held.seq <= committed else Durability.SYNCED
+            reached = COMMITTED if held.seq <= committed else SYNCED
             _name_durability(held.replies, int(reached))
             held.answer(held.replies)
 
@@ -242,7 +242,7 @@ class Batch:
         self.flush()
         while self._held:
             held = self._held.popleft()
-            _name_durability(held.replies, int(Durability.SYNCED))
+            _name_durability(held.replies, int(SYNCED))
             held.answer(held.replies)
 
 

@@ -41,6 +41,7 @@ from engine.messages import (
     as_json,
 )
 from engine.refusal import Refusal
+from engine.sockets import LAST, MORE, PlainSocket
 from engine.words import Durability, FrameKind, Reason, Source
 
 REFRESH_SECONDS: Final = 1.0
@@ -69,7 +70,7 @@ class Reports(NamedTuple):
 
 
 def _socket(context: zmq.Context[Any], address: str) -> Any:
-    socket = context.socket(zmq.DEALER)
+    socket = context.socket(zmq.DEALER, socket_class=PlainSocket)
     socket.setsockopt(zmq.LINGER, 0)
     # Only what a connection takes is queued, and what it has not taken when it ends is dropped: without this, orders of
     # minutes ago would reach an engine that comes back.
@@ -153,6 +154,7 @@ class Client(_Connection):
         self._socket = _socket(self._context, address)
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
+        self._wait_ms = -1
         self._early: dict[int, bytes] = {}
         self._abandoned: set[int] = set()
         """Requests whose reply nobody waits for any more."""
@@ -189,13 +191,14 @@ class Client(_Connection):
         """Sends a payload; the answer to it is told apart by the number returned. Raises TimeoutError where there is no
         connection in time, and then it never goes out."""
         number = next(self._numbers)
-        parts = [number.to_bytes(8, "little"), payload]
+        name = number.to_bytes(8, "little")
         deadline = time.monotonic() + self._timeout_s
         while True:
             try:
-                self._socket.send_multipart(parts, zmq.NOBLOCK)
+                self._socket.send(name, MORE)
+                self._socket.send(payload, LAST)
                 return number
-            except zmq.Again:
+            except zmq.Again:  # also where the connection ended between the parts: then libzmq drops the first one
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._socket.poll(int(left * 1000), zmq.POLLOUT):
                     raise self._no_connection() from None
@@ -221,15 +224,19 @@ class Client(_Connection):
 
     def _next_answer(self, deadline: float) -> tuple[int, bytes]:
         while True:
-            left = deadline - time.monotonic()
-            if not self._poller.poll(max(0, int(left * 1000))):
-                raise self._silence()
-            answer = self._read()
+            wait_ms = max(0, int((deadline - time.monotonic()) * 1000))
+            if wait_ms != self._wait_ms:
+                self._wait_ms = wait_ms
+                self._socket.setsockopt(zmq.RCVTIMEO, wait_ms)
+            try:
+                answer = self._read()
+            except zmq.Again:
+                raise self._silence() from None
             if answer is not None:
                 return answer
 
     def _read(self) -> tuple[int, bytes] | None:
-        """An answer that has arrived; None where it was something else, or nobody waits for it."""
+        """The next message, where it is an answer; None where it is something else, or nobody waits for it."""
         parts = self._socket.recv_multipart()
         if len(parts) < 2:
             reports = _as_reports(parts[-1])

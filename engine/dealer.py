@@ -10,11 +10,10 @@ from typing import Any, Final
 
 import zmq
 
+from engine.sockets import EVENTS, LAST, MORE, READABLE, WRITABLE
+
 MOST_AT_ONCE: Final = 256
 """Messages read before the loop turns to anything else."""
-EVENTS, MORE, AT_ONCE = int(zmq.EVENTS), int(zmq.SNDMORE | zmq.NOBLOCK), int(zmq.NOBLOCK)
-READABLE, WRITABLE = int(zmq.POLLIN), int(zmq.POLLOUT)
-"""Plain numbers: pyzmq's own are enums, whose every use costs microseconds."""
 
 
 class Dealer:
@@ -44,7 +43,7 @@ class Dealer:
     def _try(self, number: bytes, payload: bytes) -> bool:
         try:
             self._socket.send(number, MORE)
-            self._socket.send(payload, AT_ONCE)
+            self._socket.send(payload, LAST)
         except zmq.Again:  # also where the connection ended between the parts: then libzmq drops the first one
             return False
         return True
@@ -70,7 +69,7 @@ class Dealer:
                 continue
             if not events & READABLE:
                 return
-            self._received([part.bytes for part in socket.recv_multipart(copy=False)])
+            self._received(socket.recv_multipart())
         self._look_soon()
 
     def _send_waiting(self) -> None:

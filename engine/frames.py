@@ -7,9 +7,10 @@ frames (docs/zeromq.md)."""
 from __future__ import annotations
 
 import struct
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from engine.layout import BOOK, COMMAND, FRAME_VERSION, HEADER, HEARTBEAT, MAGIC, REPLY, REPORT, TRADE
@@ -21,14 +22,26 @@ MOST_COMMANDS = 1 << 16
 
 
 def is_json(payload: bytes) -> bool:
-    return payload[:1] in (b"{", b"[")
+    return payload.startswith((b"{", b"["))
 
 
-_head: Final = struct.Struct("<3sBBBHIIQ")
+_head: Final = struct.Struct("<8sIIQ")
+"""A start, the number of records, second, request id."""
+_start: Final = struct.Struct("<3sBBBH")
+"""Magic, version, kind, flags, size of a record: the same bytes in all frames of a kind."""
 assert _head.size == HEADER.itemsize
 
 
-class Head(NamedTuple):
+def _start_of(kind: FrameKind, record: np.dtype[Any]) -> bytes:
+    return _start.pack(MAGIC, FRAME_VERSION, int(kind), 0, record.itemsize)
+
+
+_RECORDS: Final = (COMMAND, REPLY, REPORT, TRADE, BOOK, HEARTBEAT)
+_STARTS: Final = (b"", *map(_start_of, FrameKind, _RECORDS))
+"""By kind."""
+
+
+class Head(Struct, frozen=True, gc=False):
     """The fields of a frame's head that say more than what the frame is."""
 
     request_id: int
@@ -38,33 +51,36 @@ class Head(NamedTuple):
 
 
 def encode(kind: FrameKind, records: NDArray[Any], request_id: int = 0, *, second: int = 0) -> bytes:
-    head = _head.pack(MAGIC, FRAME_VERSION, int(kind), 0, records.dtype.itemsize, len(records), second, request_id)
-    return head + records.tobytes()
+    return _head.pack(_STARTS[kind], len(records), second, request_id) + records.tobytes()
 
 
 def _decode(payload: bytes, kind: FrameKind, record: np.dtype[Any]) -> tuple[Head, NDArray[Any]]:
-    size = HEADER.itemsize
-    if len(payload) < size:
-        raise Refusal(Reason.MALFORMED, "header", f"a frame has a head of {size} bytes, this one has {len(payload)}")
-    magic, version, number, flags, record_size, count, second, request_id = _head.unpack_from(payload)
-    if magic != MAGIC:
-        raise Refusal(Reason.MALFORMED, "magic", f"a frame starts with {MAGIC.decode()}, JSON with {{ or [")
-    if version != FRAME_VERSION:
-        text = f"version {version} is not spoken here, {FRAME_VERSION} is"
-        raise Refusal(Reason.MALFORMED, "version", text)
-    if number != kind:
-        raise Refusal(Reason.MALFORMED, "kind", f"kind {number} is not {kind.wire} ({int(kind)})")
-    if flags:
-        raise Refusal(Reason.MALFORMED, "flags", f"the head's flags are 0, not {flags}")
-    if record_size != record.itemsize:
-        text = f"a record has {record.itemsize} bytes, not {record_size}"
-        raise Refusal(Reason.MALFORMED, "record_size", text)
+    if len(payload) < _head.size:
+        text = f"a frame has a head of {_head.size} bytes, this one has {len(payload)}"
+        raise Refusal(Reason.MALFORMED, "header", text)
+    start, count, second, request_id = _head.unpack_from(payload)
+    if start != _STARTS[kind]:
+        raise _refused_start(start, kind, record)
     if not 0 < count <= MOST_COMMANDS:
         raise Refusal(Reason.MALFORMED, "count", f"a frame holds 1 to {MOST_COMMANDS} records, not {count}")
-    if len(payload) != size + count * record_size:
-        text = f"{count} records make {size + count * record_size} bytes, the frame has {len(payload)}"
+    if len(payload) != _head.size + count * record.itemsize:
+        text = f"{count} records make {_head.size + count * record.itemsize} bytes, the frame has {len(payload)}"
         raise Refusal(Reason.MALFORMED, "count", text)
-    return Head(request_id, second), np.frombuffer(bytearray(payload), record, offset=size)
+    return Head(request_id, second), np.frombuffer(bytearray(payload), record, offset=_head.size)
+
+
+def _refused_start(start: bytes, kind: FrameKind, record: np.dtype[Any]) -> Refusal:
+    """What is wrong with a start that is not the kind's."""
+    magic, version, number, flags, record_size = _start.unpack(start)
+    if magic != MAGIC:
+        return Refusal(Reason.MALFORMED, "magic", f"a frame starts with {MAGIC.decode()}, JSON with {{ or [")
+    if version != FRAME_VERSION:
+        return Refusal(Reason.MALFORMED, "version", f"version {version} is not spoken here, {FRAME_VERSION} is")
+    if number != kind:
+        return Refusal(Reason.MALFORMED, "kind", f"kind {number} is not {kind.wire} ({int(kind)})")
+    if flags:
+        return Refusal(Reason.MALFORMED, "flags", f"the head's flags are 0, not {flags}")
+    return Refusal(Reason.MALFORMED, "record_size", f"a record has {record.itemsize} bytes, not {record_size}")
 
 
 def decode_commands(payload: bytes) -> tuple[Head, NDArray[Any]]:

@@ -80,6 +80,8 @@ class Writer:
         self._reserve = reserve
         self._reserved = 0
         """Blocks of the segment are taken up to this byte."""
+        self._limit = 0
+        """Up to this byte frames are written to the segment without a look at anything else."""
         self._broken = False
         self._finishing: Callable[[], None] | None = None
         """Waits for what `_finish` has begun."""
@@ -179,6 +181,24 @@ class Writer:
         self._append(ADMINISTRATIVE, seq, 1, msgspec.json.encode(entry), urgent)
 
     def _append(self, kind: int, first_seq: int, count: int, payload: bytes, urgent: bool) -> None:
+        if self._size + FRAME_BYTES + len(payload) > self._limit:
+            self._make_room(first_seq, FRAME_BYTES + len(payload), urgent)
+        data = frame_bytes(kind, first_seq, count, payload)
+        written = 0
+        try:
+            written = self._disk.write(self._descriptor, data)
+        finally:
+            if written != len(data):
+                self._cut_back()
+        if written != len(data):
+            raise OSError(errno.ENOSPC, "the disk took only a part of the journal's frame")
+        self._size += written
+        self.bytes += written
+        self.last_seq = first_seq + count - 1
+
+    def _make_room(self, first_seq: int, length: int, urgent: bool) -> None:
+        """Begins a segment where one is needed, and takes the blocks."""
+        self._limit = 0
         if self._broken:
             raise OSError(errno.EIO, "the journal could not be cut back to its last whole frame: restart the engine")
         if self._descriptor < 0 or self._size >= SEGMENT_BYTES:
@@ -187,9 +207,8 @@ class Writer:
             except OSError:
                 if self._descriptor < 0 or not urgent:
                     raise  # otherwise the reserve of the full segment takes it
-        self._take_room(FRAME_BYTES + len(payload), urgent)
-        self._write(frame_bytes(kind, first_seq, count, payload))
-        self.last_seq = first_seq + count - 1
+        self._take_room(length, urgent)
+        self._limit = min(SEGMENT_BYTES, self._reserved - self._reserve) if self._reserve else SEGMENT_BYTES
 
     def _take_room(self, length: int, urgent: bool) -> None:
         """Makes sure of the blocks for what is to be written and, unless it is urgent, for the reserve behind it."""
@@ -208,21 +227,10 @@ class Writer:
             self._reserved = wanted
             return
 
-    def _write(self, data: bytes) -> None:
-        written = 0
-        try:
-            written = self._disk.write(self._descriptor, data)
-        finally:
-            if written != len(data):
-                self._cut_back()
-        if written != len(data):
-            raise OSError(errno.ENOSPC, "the disk took only a part of the journal's frame")
-        self._size += written
-        self.bytes += written
-
     def _cut_back(self) -> None:
         """Takes a part of a frame away again. Where even that fails, nothing may be written behind it."""
         self._broken = True
+        self._limit = 0
         if self._disk.size(self._descriptor) != self._size:
             self._disk.truncate(self._descriptor, self._size)
             self._reserved = self._size

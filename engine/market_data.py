@@ -1,7 +1,7 @@
 """The market-data PUB: every trade, and conflated books, numbered without gaps for each symbol (docs/zeromq.md).
 
-It runs in the engine's thread, after the replies: whoever waits for a reply does not wait for it. What nobody has
-subscribed to costs a comparison (the socket is an XPUB, which tells)."""
+It runs in the engine's thread, after the replies: whoever waits for a reply does not wait for it. Books that nobody has
+subscribed to cost nothing but the note of when they changed (the socket is an XPUB, which tells)."""
 
 from __future__ import annotations
 
@@ -48,14 +48,19 @@ def books_topic(symbol: str) -> bytes:
 
 
 @entry
-def scan(reports: Any, changed: Any, trades: Any) -> int:
-    """Marks in `changed` whose instruments REPORT records are of (by number), and writes TRADE records: one for each
-    match (its taker's report tells it) and each print. How many."""
+def scan(reports: Any, wanted: Any, changed_ns: Any, changed: Any, trades: Any) -> int:
+    """Notes when the instruments that REPORT records are of changed (by their numbers), marks those of them that are
+    `wanted`, and writes TRADE records: one for each match (its taker's report tells it) and each print. Returns how
+    many, negative and less one where something was marked."""
     count = 0
+    marked = False
     for row in range(len(reports)):
         instrument = reports["instrument"][row]
-        if instrument < len(changed):
-            changed[instrument] = 1
+        if instrument < len(changed_ns):
+            changed_ns[instrument] = reports["ts_ns"][row]
+            if wanted[instrument]:
+                changed[instrument] = 1
+                marked = True
         kind = reports["exec_type"][row]
         if kind == PRINT or (kind == TRADED and reports["liquidity"][row] == TAKER):
             trades["seq"][count] = reports["seq"][row]
@@ -68,7 +73,7 @@ def scan(reports: Any, changed: Any, trades: Any) -> int:
             trades["aggressor_side"][count] = reports["side"][row]
             trades["exec_type"][count] = kind
             count += 1
-    return count
+    return -1 - count if marked else count
 
 
 class Stream:
@@ -80,7 +85,6 @@ class Stream:
         self.kept: deque[NDArray[Any]] = deque()
         """TRADE records, the last ones."""
         self.kept_size = 0
-        self.changed_ns = 0
         self.sent = NEVER
         """When its book was last sent."""
 
@@ -116,10 +120,15 @@ class MarketData:
         """What is subscribed to → by how many."""
         self._streams: dict[int, Stream] = {}
         self._changed: dict[int, None] = {}
-        """Instruments whose book has changed since it was sent, the longest waiting first."""
+        """Instruments whose book is wanted and has changed since it was sent, the longest waiting first."""
+        self._wanted = self._marked = np.zeros(0, np.uint8)
+        """By instrument: whether somebody has subscribed to its book, and whether `scan` has just seen it change."""
+        self._changed_ns = np.zeros(0, np.int64)
+        self._found = np.zeros(0, TRADE)
+        """Room for what `scan` finds."""
         self._looked = NEVER
         self._beaten = NEVER
-        scan(np.zeros(0, REPORT), np.zeros(0, np.uint8), np.zeros(0, TRADE))  # compiles it, before somebody waits
+        self.follow(np.zeros(0, REPORT))  # compiles it, before somebody waits
 
     def stream(self, instrument: int) -> Stream:
         """By the instrument's number."""
@@ -138,23 +147,39 @@ class MarketData:
 
     def follow(self, reports: NDArray[Any]) -> None:
         """Takes note of REPORT records and sends their trades."""
-        changed = np.zeros(len(self._core.instruments) + 1, np.uint8)
-        found = np.zeros(len(reports), TRADE)
-        count = scan(reports, changed, found)
-        ts_ns = int(reports["ts_ns"][-1])
-        for instrument in np.flatnonzero(changed).tolist():
-            self.note_change(instrument, ts_ns)
+        if len(self._wanted) <= len(self._core.instruments):
+            self._look_who_wants()
+        if len(self._found) < len(reports):
+            self._found = np.zeros(len(reports), TRADE)
+        count = scan(reports, self._wanted, self._changed_ns, self._marked, self._found)
+        if count < 0:
+            count = -1 - count
+            for instrument in np.flatnonzero(self._marked).tolist():
+                self._changed.setdefault(instrument)
+            self._marked[:] = 0
         if count == 0:
             return
-        trades = found[:count].copy()
+        trades = self._found[:count].copy()
         for instrument in np.unique(trades["instrument"]).tolist():
             self._send_trades(instrument, trades[trades["instrument"] == instrument])
 
-    def note_change(self, instrument: int, ts_ns: int) -> None:
-        """The instrument's book or phase is another one now. Numbers of no instrument are passed over."""
-        if 1 <= instrument <= len(self._core.instruments):
-            self.stream(instrument).changed_ns = ts_ns
-            self._changed.setdefault(instrument)
+    def _look_who_wants(self) -> None:
+        """After a subscription, or where instruments have come."""
+        instruments = self._core.instruments
+        self._marked = np.zeros(len(instruments) + 1, np.uint8)
+        self._wanted = np.zeros(len(instruments) + 1, np.uint8)
+        for instrument in instruments:
+            self._wanted[instrument.number] = self._is_wanted(books_topic(instrument.definition.symbol))
+        known, self._changed_ns = self._changed_ns, np.zeros(len(instruments) + 1, np.int64)
+        self._changed_ns[: len(known)] = known
+
+    def changed_ns(self, instrument: int) -> int:
+        """Of the last report of the instrument with this number; 0: there was none."""
+        return int(self._changed_ns[instrument]) if instrument < len(self._changed_ns) else 0
+
+    def note_change(self, instrument: int) -> None:
+        """The book or phase of the instrument with this number is another one now, without a report."""
+        self._changed.setdefault(instrument)
 
     def _send_trades(self, instrument: int, trades: NDArray[Any]) -> None:
         stream = self.stream(instrument)
@@ -189,7 +214,7 @@ class MarketData:
     def _send_books(self, now: float) -> None:
         sent = 0
         for instrument in list(self._changed):
-            stream = self._streams[instrument]
+            stream = self.stream(instrument)
             topic = books_topic(self._symbol(instrument))
             if not self._is_wanted(topic):
                 del self._changed[instrument]
@@ -207,7 +232,7 @@ class MarketData:
         """One BOOK record: the instrument's book as it stands now."""
         book = np.zeros(1, BOOK)
         book["seq"] = self._core.last_seq
-        book["ts_ns"] = self.stream(instrument).changed_ns
+        book["ts_ns"] = self.changed_ns(instrument)
         book["instrument"] = instrument
         book["phase"] = int(self._core.phase(instrument))
         book["indicative_price"], book["indicative_quantity"] = self._core.indicative(instrument)
@@ -220,7 +245,9 @@ class MarketData:
 
     def _read_subscriptions(self) -> None:
         """Notes who wants what; a new subscriber to a book is sent it."""
+        news = False
         while self._socket.poll(0):
+            news = True
             message = self._socket.recv()
             subscribed, topic = message[:1] == b"\1", message[1:]
             count = self._topics.get(topic, 0) + (1 if subscribed else -1)
@@ -232,7 +259,9 @@ class MarketData:
             if subscribed:
                 for entry in self._core.instruments:
                     if books_topic(entry.definition.symbol).startswith(topic):
-                        self.note_change(entry.number, self.stream(entry.number).changed_ns)
+                        self.note_change(entry.number)
+        if news:
+            self._look_who_wants()
 
     def close(self) -> None:
         self._socket.close()

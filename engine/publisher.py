@@ -26,8 +26,9 @@ from engine.core import Core, hash_of
 from engine.deliveries import Deliveries, Pending
 from engine.journal_reader import Reader, command_time, runs
 from engine.layout import BOOK_LEVELS
+from engine.legs import LEGS
 from engine.messages import StateHash
-from engine.metrics import LEGS, PublisherGauges
+from engine.metrics import PublisherGauges
 from engine.partitions import partition_of
 from engine.progress import Progress
 from engine.publication import Output, Publication

@@ -231,7 +231,9 @@ class Requests:
             last_seq=last_seq,
             last_trade=stream.next_trade - 1,
             last_book=stream.next_book - 1,
-            book=book_record(self._core, entry.number, MOST_LEVELS, last_seq, stream.changed_ns),
+            book=book_record(
+                self._core, entry.number, MOST_LEVELS, last_seq, self._market_data.changed_ns(entry.number)
+            ),
         )
 
     def _trades(self, symbol: str, first: int) -> answers.Tape:
@@ -310,7 +312,7 @@ class Requests:
             raise Refusal(Reason.BUSY, "")
         entry = self._core.instruments.find(getattr(command, "symbol", None) or "")
         if entry is not None:
-            self._market_data.note_change(entry.number, self._market_data.stream(entry.number).changed_ns)
+            self._market_data.note_change(entry.number)
 
 
 def _check_may_administer(session: Session, command: AdministrativeCommand | None = None) -> None:

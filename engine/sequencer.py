@@ -98,6 +98,7 @@ class Sequencer:
         self._snapshooter = Snapshooter(core, folder, self._snapshots, used)
         self._backlog = Backlog()
         number(np.zeros(0, COMMAND), 0, 0)  # compiles it, before somebody waits
+        ENGINE.compile()
         try:
             self._progress = Progress(folder, self.journal.identity)
             self._recover(folder)

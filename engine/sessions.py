@@ -32,6 +32,7 @@ class Session:
     ) -> None:
         self.routing_id = routing_id
         self.identity = identity
+        self.expires_ns = identity.expires_s * 1_000_000_000
         self.durability = durability
         """What replies wait for where a command does not say."""
         self.cancel_on_disconnect = cancel_on_disconnect
@@ -99,8 +100,7 @@ class Sessions:
 
     def is_over(self, session: Session) -> bool:
         """Whether its token has expired, or been revoked."""
-        identity = session.identity
-        return identity.expires_s * 1_000_000_000 <= self._clock_ns() or identity.session in self._revocations
+        return session.expires_ns <= self._clock_ns() or session.identity.session in self._revocations
 
     def end(self, session: Session) -> None:
         """Once: a session that has ended is no longer known."""

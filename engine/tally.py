@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import Counter, Histogram
 
-from engine.metrics import BATCH_BUCKETS
+from engine.durations import BATCH_BUCKETS
 from engine.registry import InstrumentEntry
 from engine.words import ExecType, Liquidity, OrderStatus, OrderType, Outcome, Reason
 

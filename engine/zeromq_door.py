@@ -6,6 +6,7 @@ is given up is done by ZMTP's own heartbeats, in libzmq's thread."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -22,14 +23,19 @@ from engine.decode import decode, random_id, with_ids
 from engine.layout import COMMAND, REPLY
 from engine.lookup import with_symbol
 from engine.messages import OrderList, as_json
+from engine.metrics import ENGINE
 from engine.reading import parse, read_json
 from engine.refusal import Refusal
 from engine.requests import Request, Requests
 from engine.sessions import Session, Sessions, account_numbers, check_command, stamp_records
+from engine.sockets import EVENTS, LAST, MORE, READABLE, PlainSocket
 from engine.words import CommandType, Durability, Flag, FrameKind, Outcome, Reason, Source
 
 MOST_MESSAGES: Final = 512
 """ZeroMQ messages taken before replies go out."""
+AT_ONCE_NS: Final = 20_000
+"""A message that took longer than this to come was waited for, so there is none behind it: to ask for one costs its
+sender as much as the checks of an order do. What the guess misses, the next round takes."""
 LARGEST_MESSAGE: Final = 16 << 20
 QUEUE: Final = 100_000
 HEARTBEAT_MS: Final = 1000
@@ -37,9 +43,7 @@ SILENCE_MS: Final = 3000
 """A connection that does not answer ZMTP's heartbeats for this long is closed."""
 WATCH_SECONDS: Final = 0.1
 """How often the connections of sessions that asked for cancel-on-disconnect are tried."""
-LAST: Final = int(zmq.NOBLOCK)
-MORE: Final = LAST | int(zmq.SNDMORE)
-"""Plain numbers: `send_multipart` makes an enum of every part's flags, microseconds each."""
+REPLIES: Final = FrameKind.REPLIES
 _DURABILITIES: Final = {int(level): level for level in Durability}
 ORDER_TYPES: Final = frozenset({"new", "order_list", "cancel", "replace", "cancel_all"})
 
@@ -50,7 +54,7 @@ _list_decoder: Final = msgspec.json.Decoder(list[msgspec.Raw])
 def bind(context: zmq.Context[Any], address: str, secret_key: str = "") -> Any:
     """The ROUTER socket; with a secret CURVE key it takes encrypted connections only. Raises zmq.ZMQError where the
     address is taken."""
-    socket = context.socket(zmq.ROUTER)
+    socket = context.socket(zmq.ROUTER, socket_class=PlainSocket)
     if secret_key:
         socket.curve_server = True
         socket.curve_secretkey = secret_key.encode()
@@ -74,23 +78,37 @@ class Door:
         self._batch = batch
         self._sessions = sessions
         self._clock_ns = clock_ns
-        self._poller = zmq.Poller()
-        self._poller.register(socket, zmq.POLLIN)
+        self._wait_ms = -1
         self._watched = 0.0
         self._to_sweep: list[NDArray[Any]] = []
         """Cancels of ended sessions that the journal has not taken yet."""
         self._admission = Admission(core)
         self.requests: Requests
 
-    def receive(self) -> None:
-        """Takes what has arrived, at least one message and at most MOST_MESSAGES, into the batch."""
-        for _ in range(MOST_MESSAGES):
-            # Frames, since each part's `more` comes with it: half the time of asking the socket.
-            self.take([part.bytes for part in self._socket.recv_multipart(copy=False)])
+    def receive(self, wait_ms: int) -> bool:
+        """Waits so long for a message and takes it into the batch, with those behind it where it was there already, at
+        most MOST_MESSAGES. False: none came."""
+        if wait_ms != self._wait_ms:
+            self._wait_ms = wait_ms
+            self._socket.setsockopt(zmq.RCVTIMEO, wait_ms)
+        ready_ns = time.perf_counter_ns()
+        try:
+            parts = self._socket.recv_multipart()
+        except zmq.Again:
+            return False
+        ENGINE.arrived_ns = time.perf_counter_ns()
+        self.take(parts)
+        if ENGINE.arrived_ns - ready_ns < AT_ONCE_NS:
+            self._take_more()
+        return True
+
+    def _take_more(self) -> None:
+        for _ in range(MOST_MESSAGES - 1):
             if self._batch.is_large:
                 self._batch.flush()
-            if not self._poller.poll(0):  # asking first is cheaper than an exception for every last message
+            if not self._socket.getsockopt(EVENTS) & READABLE:  # cheaper than an exception for every last message
                 return
+            self.take(self._socket.recv_multipart())
 
     def take(self, parts: list[bytes]) -> None:
         """One message: routing id, envelope, payload."""
@@ -129,12 +147,13 @@ class Door:
         head, records = frames.decode_commands(payload)
         if head.second and head.second < self._clock_ns() // 1_000_000_000:
             raise Refusal(Reason.BUSY, "second", "the frame came later than its sender was willing to wait")
-        refused, asked = self._admission.admit(session.identity, records)
-        durability = _DURABILITIES[asked] if asked else session.durability
+        admitted = self._admission.admit(session.identity, records)
+        durability = _DURABILITIES[admitted.asked] if admitted.asked else session.durability
+        refused = admitted.refused
         if refused is None:
             self._batch.add(
                 records,
-                lambda answers: self._send(envelope, frames.encode(FrameKind.REPLIES, answers, head.request_id)),
+                lambda answers: self._send(envelope, frames.encode(REPLIES, answers, head.request_id)),
                 durability,
             )
             return
@@ -145,7 +164,7 @@ class Door:
 
         def answer(answers: NDArray[Any]) -> None:
             every[good] = answers
-            self._send(envelope, frames.encode(FrameKind.REPLIES, every, head.request_id))
+            self._send(envelope, frames.encode(REPLIES, every, head.request_id))
 
         if good.any():
             self._batch.add(records[good], answer, durability)

@@ -11,8 +11,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from engine.durations import Durations
-from engine.metrics import BATCH_BUCKETS
+from engine.durations import BATCH_BUCKETS, Durations
 
 RECORDS: Final = Counter("hft_consumer_records", "Kafka records read.", ("consumer",))
 BATCH: Final = Histogram(

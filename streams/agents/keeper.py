@@ -19,7 +19,7 @@ import msgspec
 from confluent_kafka import Message
 
 from engine import words
-from engine.metrics import LEGS
+from engine.legs import LEGS
 from engine.traces import of_headers
 from streams import metrics, state, versions
 from streams.consumer import LogMismatch, Partition, Place, log_bounds, place, read_to_end

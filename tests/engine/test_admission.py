@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from engine.admission import Admission
+from engine.admission import Admission, Admitted
 from engine.core import Core
 from engine.layout import COMMAND, FIELDS
 from engine.messages import DefineAccount
@@ -70,12 +70,12 @@ def test_a_record_is_refused_for_its_field(core: Core, row: dict[str, object], r
 def test_the_highest_durability_of_those_that_are_taken_is_told(core: Core) -> None:
     admission = Admission(core)
     rows = records({"durability": 1}, {"durability": 2}, {"durability": 3, "account": 2}, {"durability": 4})
-    refused, asked = admission.admit(TRADER, rows)
-    assert refused is not None
-    assert refused[:, 0].tolist() == [0, 0, int(Reason.NOT_AUTHORIZED), int(Reason.INVALID_FIELD)]
-    assert asked == 2
-    assert admission.admit(TRADER, rows[:1]) == (None, 1)
-    assert admission.admit(TRADER, records({})) == (None, 0)
+    admitted = admission.admit(TRADER, rows)
+    assert admitted.refused is not None
+    assert admitted.refused[:, 0].tolist() == [0, 0, int(Reason.NOT_AUTHORIZED), int(Reason.INVALID_FIELD)]
+    assert admitted.asked == 2
+    assert admission.admit(TRADER, rows[:1]) == Admitted(None, 1)
+    assert admission.admit(TRADER, records({})) == Admitted(None, 0)
 
 
 def test_an_account_that_is_made_while_a_session_lasts_is_its_own_from_then_on() -> None:

@@ -96,6 +96,26 @@ def test_a_book_comes_at_once_and_then_conflated(tmp_path: Path) -> None:
         assert streams.book.bids[0] == ("190.00", "2", 1)
 
 
+def test_a_book_may_be_subscribed_to_before_there_is_an_instrument(tmp_path: Path) -> None:
+    published = free_address()
+    with open_engine(tmp_path, market_data=published) as (_, address), logged_in(address) as client:
+        define(client, "demo")
+        with Subscriber(published, books=["A"]) as subscriber:
+            wait_until_subscribed(subscriber)
+            client.submit([limit("buy", 1, "188.00")])
+            client.administer(A)
+            client.connect()  # for the directory with the new symbol
+            [reply] = client.submit([limit("buy", 5, "190.00", "A")])
+            [book] = messages(subscriber, BOOKS, 1)
+            if int(book.records["seq"][0]) < reply.seq:  # the empty one, from the definition
+                [book] = messages(subscriber, BOOKS, 1)
+            assert (int(book.records["seq"][0]), int(book.records["bids"][0])) == (reply.seq, 1)
+        told = client.market_data("A").book.ts_ns
+        client.submit([limit("buy", 1, "188.00")])
+        assert client.market_data("A").book.ts_ns == told > 0
+        assert client.market_data("AAPL").book.ts_ns > told
+
+
 def test_what_nobody_subscribed_to_is_numbered_all_the_same(tmp_path: Path) -> None:
     published = free_address()
     with open_engine(tmp_path, market_data=published) as (_, address), logged_in(address) as client:

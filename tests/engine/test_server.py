@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import zmq
 
-from engine import frames
+from engine import frames, zeromq_door
 from engine.client import Client
 from engine.core import Core
 from engine.ingress import Arrived
@@ -22,7 +23,18 @@ from engine.refusal import Refusal
 from engine.sequencer import Sequencer
 from engine.server import Server
 from engine.words import FrameKind, Source
-from tests.engine.doors import AAPL, SECRET, define, free_address, full_disk, logged_in, open_engine, token, until
+from tests.engine.doors import (
+    AAPL,
+    SECRET,
+    define,
+    free_address,
+    full_disk,
+    logged_in,
+    new_server,
+    open_engine,
+    token,
+    until,
+)
 
 ORDER = {"type": "new", "account": "demo", "symbol": "AAPL", "side": "buy", "limit_price": 1}
 
@@ -379,6 +391,31 @@ def test_a_wrong_head_names_the_field(tmp_path: Path, change: dict[str, Any], fi
         ask(socket, msgspec.json.encode({"type": "login", "token": token()}))
         assert ask(socket, bytes(frame))["field"] == field
         socket.close()
+
+
+@pytest.mark.parametrize(("at_once_ns", "journaled"), [(0, [1, 1, 1]), (10**12, [3])])
+def test_messages_that_were_there_already_make_one_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once_ns: int, journaled: list[int]
+) -> None:
+    """One that was waited for is carried out alone, without a look at what came behind it."""
+    monkeypatch.setattr(zeromq_door, "AT_ONCE_NS", at_once_ns)
+    server = new_server(tmp_path, f"ipc://{tmp_path}/engine.ipc")
+    socket = zmq.Context.instance().socket(zmq.DEALER)
+    socket.connect(f"ipc://{tmp_path}/engine.ipc")
+    socket.send_multipart([b"", msgspec.json.encode({"type": "login", "token": token()})])
+    for command in (AAPL, DefineAccount(account="demo")):
+        socket.send_multipart([b"", as_json(command)])
+    until(lambda: bool(server.step() or server._sequencer.last_seq == 2))
+    for _ in range(3):
+        socket.send_multipart([b"", as_json(limit("buy", 1, "190.00"))])
+    time.sleep(0.2)
+    until(lambda: bool(server.step() or server._sequencer.last_seq == 5))
+    assert [socket.recv_multipart()[0] for _ in range(6)] == [b""] * 6
+    socket.close()
+    server.close()
+    reader = Reader(tmp_path)
+    assert [frame.size for frame in reader.frames()][2:] == journaled
+    reader.close()
 
 
 EXITS = OrderList(
