@@ -1,7 +1,8 @@
 """Who did what from where: each request that changes something becomes a link of this gateway's chain in `audit`.
 
 A link is first appended to a file, whole, then sent; after a restart the file says how the chain goes on, and the topic
-how much of it has arrived. So an end of Kafka, or of the process, neither loses a link nor writes one twice."""
+how much of it has arrived. So an end of Kafka, or of the process, neither loses a link nor writes one twice. On a full
+disk links wait in memory, in front of the file: the request has been carried out, and its answer must say so."""
 
 from __future__ import annotations
 
@@ -49,7 +50,9 @@ def read(line: bytes) -> Link:
 
 
 class ChainFile:
-    """Links, one on each line; a torn last line, of a process that was killed, is no link."""
+    """Links, one on each line; a torn last line, of a process that was killed, is no link.
+
+    `lags` while the disk does not take all of them: what is missing goes before the next one, or with `catch_up`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -58,11 +61,34 @@ class ChainFile:
         *lines, torn = path.read_bytes().split(b"\n")
         self.links = [read(line) for line in lines]
         self._size = path.stat().st_size
+        self._missing = bytearray()
+        self._said = False
         if torn:
             self.begin_again(self.links)
 
+    @property
+    def lags(self) -> bool:
+        return bool(self._missing)
+
     def append(self, link: Link) -> None:
-        self._size += os.write(self._file, link.json + b"\n")
+        self._missing += link.json + b"\n"
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Writes what is missing, as far as the disk takes it."""
+        try:
+            while self._missing:
+                written = os.write(self._file, self._missing)
+                del self._missing[:written]
+                self._size += written
+        except OSError as error:
+            if not self._said:
+                self._said = True
+                log.warning("%s cannot be written, the audit trail waits in memory: %s", self._path, error.strerror)
+            return
+        if self._said:
+            self._said = False
+            log.warning("%s is written again: the audit trail is whole", self._path)
 
     def begin_again(self, links: list[Link]) -> None:
         """Keeps these only."""
@@ -73,12 +99,14 @@ class ChainFile:
         os.close(self._file)
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
         self._size = self._path.stat().st_size
+        self._missing.clear()
 
     @property
     def is_long(self) -> bool:
         return self._size > LONGEST_FILE
 
     def close(self) -> None:
+        self.catch_up()
         os.close(self._file)
 
 
@@ -207,7 +235,7 @@ class AuditTrail:
         try:
             while not self._stopped.is_set():
                 self._send(outbox)
-                self._added.wait()
+                self._added.wait(AGAIN_S if self._file.lags else None)
                 self._stopped.wait(GATHER_S)
                 self._added.clear()
             self._send(outbox)
@@ -243,8 +271,12 @@ class AuditTrail:
         return None
 
     def _send(self, outbox: Outbox) -> None:
-        """Everything that was added, and Kafka's word for it."""
+        """Everything that was added, and Kafka's word for it; nothing while the file has not all of it, since after a
+        restart it says how the chain goes on."""
         with self._lock:
+            self._file.catch_up()
+            if self._file.lags:
+                return
             links = list(self._unsent)
         for link in links:
             outbox.send(topics.AUDIT.name, self._writer, link.json)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ from websockets.sync.client import connect
 
 from engine.messages import AuditLink, as_json
 from engine.topics import AUDIT, COMMANDS
-from gateway.audit import ChainFile, read
+from gateway.audit import AuditTrail, ChainFile, read
 from streams.audit_chain import verify
 from streams.consumer import read_to_end
 from tests.gateway.running import Running, eventually, running
@@ -98,6 +100,68 @@ def test_the_chain_goes_on_after_a_restart_and_without_its_file(system: System, 
     )
     assert checked.returncode == 0, checked.stdout
     assert "every chain holds" in checked.stdout
+
+
+def test_a_full_disk_makes_links_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The disk has room for half of the second one; what is missing follows where it broke off."""
+    path = tmp_path / "audit-one.jsonl"
+    links = [read(as_json(link)) for link in chain("one", 4)]
+    file = ChainFile(path)
+    file.append(links[0])
+    room = len(links[1].json) // 2
+
+    def write(number: int, data: bytes) -> int:
+        nonlocal room
+        taken = real_write(number, data[:room]) if room else 0
+        room -= taken
+        if not taken:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return taken
+
+    real_write = os.write
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", write)
+        file.append(links[1])
+        file.append(links[2])
+        assert file.lags
+    assert [record.message for record in caplog.records] == [
+        f"{path} cannot be written, the audit trail waits in memory: No space left on device"
+    ]
+    file.append(links[3])
+    assert not file.lags
+    file.close()
+    assert ChainFile(path).links == links
+    assert caplog.records[-1].message == f"{path} is written again: the audit trail is whole"
+
+
+@pytest.mark.integration
+def test_nothing_is_sent_that_the_file_has_not(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account: str
+) -> None:
+    writer = f"full-{account}"
+    trail = AuditTrail(system.settings.bootstrap, tmp_path, writer, is_new=True)
+
+    def add(action: str) -> None:
+        trail.operation("me", "here", action, "", 200, None, "")
+
+    def arrived() -> list[str]:
+        return [link.action for link in kept(system) if link.writer == writer]
+
+    trail.start()
+    try:
+        add("first")
+        assert trail.wait_sent(30)
+        with monkeypatch.context() as full:
+            full.setattr(ChainFile, "catch_up", lambda file: None)
+            add("second")
+            assert not trail.wait_sent(2)
+            assert arrived() == ["first"]
+        assert trail.wait_sent(30), "without another one"
+        assert arrived() == ["first", "second"]
+    finally:
+        trail.close()
 
 
 def test_what_a_killed_process_left_is_read_back(tmp_path: Path) -> None:
