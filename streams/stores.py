@@ -33,7 +33,7 @@ WORDS: Final = frozenset({"status", "account", "symbol"})
 """Those that are no numbers."""
 WORKING: Final = words.WORKING_WORDS
 UNREADABLE: Final = "unreadable"
-NO_SEQ: Final = 1 << 63
+NO_SEQ: Final = (1 << 63) - 1
 """Behind every command."""
 
 Key = str
@@ -132,6 +132,11 @@ def read_postgres(dsn: str, *, lets_go: bool = False) -> Store:
 
         read = connection.execute("SELECT topic, partition, next_offset FROM sink_cursors WHERE sink = %s", (SINK,))
         cursor = {(topic, partition): offset for topic, partition, offset in read}
+        since_seq = 0
+        if lets_go:
+            # Of the oldest command there some fills may be gone: rows go in order, and in pieces.
+            row = connection.execute("SELECT min(seq) FROM executions").fetchone()
+            since_seq = NO_SEQ if row is None or row[0] is None else int(row[0]) + 1
         kept: Kept = {
             "order": {
                 str(order_id): tuple(found)
@@ -144,7 +149,7 @@ def read_postgres(dsn: str, *, lets_go: bool = False) -> Store:
                 f"{account} {symbol}": tuple(map(Decimal, found))
                 for account, symbol, *found in rows(
                     "SELECT account, symbol, count(*), sum(fill_qty), sum(fill_qty * fill_price), sum(fee) "
-                    "FROM executions GROUP BY 1, 2"
+                    f"FROM executions WHERE seq >= {since_seq} GROUP BY 1, 2"
                 )
             },
             "position": {
@@ -161,10 +166,6 @@ def read_postgres(dsn: str, *, lets_go: bool = False) -> Store:
                 )
             },
         }
-        since_seq = 0
-        if lets_go:
-            row = connection.execute("SELECT min(seq) FROM executions").fetchone()
-            since_seq = NO_SEQ if row is None or row[0] is None else int(row[0])
     return Store("Postgres", cursor, kept, drops_closed=lets_go, since_seq=since_seq)
 
 

@@ -167,12 +167,18 @@ def drop_chunks(connection: psycopg.Connection, before: datetime) -> dict[str, i
 def delete(
     connection: psycopg.Connection, tables: Iterable[str], before: datetime, stop: threading.Event
 ) -> dict[str, int]:
-    """Table → rows of before that are gone, a piece at a time until `stop` is set."""
+    """Table → rows of before that are gone, a piece at a time until `stop` is set. Those with numbers go in their
+    order: whoever looks between two pieces, or after a stop, finds all that is younger than the oldest row."""
     gone = {}
     for table in tables:
         statement = SQL(
-            "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {old} LIMIT {piece}))"
-        ).format(table=Identifier(table), old=OLD_IN.get(table, OLD), piece=Literal(PIECE))
+            "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {old} {order} LIMIT {piece}))"
+        ).format(
+            table=Identifier(table),
+            old=OLD_IN.get(table, OLD),
+            order=SQL("ORDER BY id" if table in NUMBERED else ""),
+            piece=Literal(PIECE),
+        )
         gone[table] = 0
         while not stop.is_set():
             count = connection.execute(statement, (before,)).rowcount

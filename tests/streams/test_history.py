@@ -16,6 +16,7 @@ from streams.backtest import database
 from streams.sinks import room
 from streams.sinks.editions import HISTORIES, Edition, detect
 from streams.sinks.retention import expire
+from streams.stores import read_postgres
 
 pytestmark = pytest.mark.integration
 
@@ -211,3 +212,41 @@ def test_what_only_community_has_is_refused_for_its_licence_alone(connection: ps
     for statement in refused:
         with pytest.raises(psycopg.errors.FeatureNotSupported, match="license"):
             connection.execute(statement)  # type: ignore[call-overload]
+
+
+class AfterOne(threading.Event):
+    """Stops whoever asks a second time."""
+
+    def is_set(self) -> bool:
+        already = super().is_set()
+        self.set()
+        return already
+
+
+def test_what_goes_in_pieces_goes_in_order(connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the rows lie in their file: whoever looks meanwhile finds all that is younger than the oldest."""
+    if detect(connection).edition is not Edition.PLAIN:
+        pytest.skip("whole chunks go")
+    monkeypatch.setattr(room, "PIECE", 7)
+    for number in (5, 17, 1, 13, 9, 2, 20, 3, 15, 8, 11, 4, 19, 6, 7, 12, 10, 14, 18, 16):
+        trade(connection, number, START + timedelta(seconds=number), "1")
+    gone = room.delete(connection, ["trades"], START + timedelta(seconds=19), AfterOne())
+    assert gone == {"trades": 7}
+    assert [number for (number,) in connection.execute("SELECT id FROM trades ORDER BY id")] == list(range(8, 21))
+
+
+def test_an_audit_leaves_out_the_command_that_may_be_half_gone(connection: psycopg.Connection) -> None:
+    for number, seq in enumerate((5, 6, 6), 1):
+        connection.execute(
+            "INSERT INTO executions (id, order_id, client_order_id, account, symbol, side, fill_price, fill_qty, fee,"
+            " liquidity, trade_id, fill_id, seq, index, timestamp, ts_ns, transact_ns)"
+            " VALUES (%s, 1, '', 'alice', 'AAPL', 'buy', 10, %s, 0, 'maker', '', '', %s, %s, %s, 0, 0)",
+            (number, number, seq, number, START),
+        )
+    dsn = make_conninfo(connection.info.dsn, password=connection.info.password)
+    whole, rest = read_postgres(dsn), read_postgres(dsn, lets_go=True)
+    assert (whole.since_seq, rest.since_seq) == (0, 6)
+    assert whole.kept["executions"] == {"alice AAPL": (3, 6, 60, 0)}
+    assert rest.kept["executions"] == {"alice AAPL": (2, 5, 50, 0)}
+    connection.execute("DELETE FROM executions")
+    assert read_postgres(dsn, lets_go=True).kept["executions"] == {}
