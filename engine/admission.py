@@ -11,6 +11,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from engine.core import Core
+from engine.direct import direct
 from engine.jit import as_bytes, compiled, entry
 from engine.layout import COMMAND, field_number
 from engine.sessions import account_numbers, actor_octets, stamp
@@ -190,18 +191,19 @@ class Admission:
         self._core = core
         self._grants: dict[Identity, Grant] = {}
         self._refused = np.zeros((1, 2), np.int64)
-        self.admit(Identity("", "viewer", ()), np.zeros(0, COMMAND))  # compiles it, before somebody waits
+        self._admit = direct(_admit, np.zeros(0, COMMAND), 0, NO_ACCOUNTS, actor_octets(""), 0, self._refused)
 
     def admit(self, identity: Identity, records: NDArray[Any]) -> Admitted:
         """Checks COMMAND records, and writes into them where they come from: a session of ours may speak for someone
         else, any other only for itself."""
-        if len(records) > len(self._refused):
-            self._refused = np.zeros((len(records), 2), np.int64)
+        count = len(records)
+        if count > len(self._refused):
+            self._refused = np.zeros((count, 2), np.int64)
         grant = self._grants.get(identity)
         if grant is None or grant.accounts != len(self._core.accounts):
             grant = self._granted(identity)
-        found = _admit(records, grant.rights, grant.own, grant.actor, len(self._core.instruments), self._refused)
-        refused = self._refused[: len(records)].copy() if found >> DURABILITY_BITS else None
+        found = self._admit(records, grant.rights, grant.own, grant.actor, len(self._core.instruments), self._refused)
+        refused = self._refused[:count].copy() if found >> DURABILITY_BITS else None
         return Admitted(refused, found & DURABILITY_MASK)
 
     def _granted(self, identity: Identity) -> Grant:

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.direct import direct
 from engine.jit import entry
 from engine.layout import REPLY
 from engine.messages import AdministrativeCommand
@@ -37,9 +38,9 @@ Answer = Callable[[NDArray[Any]], None]
 Follower = Callable[[NDArray[Any]], None]
 
 
-Waiting = tuple[NDArray[Any], Answer | None, Durability]
-"""Records that wait for the next batch; who is told what became of them: REPLY records, one each; and what that waits
-for. A bare tuple: one is made of every command that comes alone."""
+Asker = tuple[int, Answer | None, Durability]
+"""Of how many records that wait for the next batch, who is told what became of them (REPLY records, one each), and what
+that waits for. A bare tuple: one is made for every command that comes alone."""
 
 
 class Held(NamedTuple):
@@ -65,7 +66,9 @@ class Batch:
         self._sequencer = sequencer
         self._most_unpublished = most_unpublished
         self._clock = clock
-        self._waiting: list[Waiting] = []
+        self._waiting: list[NDArray[Any]] = []
+        self._askers: list[Asker] = []
+        """One for each of `_waiting`."""
         self._count = 0
         self._highest = JOURNALED
         """That somebody waits for in this batch."""
@@ -74,7 +77,7 @@ class Batch:
         self._disk_is_full = False
         self._behind = False
         self._checked = 0.0
-        _name_durability(np.zeros(0, REPLY), 0)  # compiles it, before somebody waits
+        self._name_durability = direct(_name_durability, np.zeros(0, REPLY), 0)
         self.lost = False
         """Whether records from Kafka did not get into the journal, and must be read again."""
 
@@ -86,8 +89,10 @@ class Batch:
 
     def add(self, records: NDArray[Any], answer: Answer | None, durability: Durability = JOURNALED) -> None:
         """COMMAND records for the next batch; `durability` is what the answer waits for."""
-        self._waiting.append((records, answer, durability))
-        self._count += len(records)
+        count = len(records)
+        self._waiting.append(records)
+        self._askers.append((count, answer, durability))
+        self._count += count
         if durability > self._highest:
             self._highest = durability
 
@@ -108,14 +113,15 @@ class Batch:
         """Sequences the waiting records as one batch."""
         if not self._waiting:
             return
-        waiting, self._waiting, self._count = self._waiting, [], 0
+        waiting, self._waiting = self._waiting, []
+        askers, self._askers, self._count = self._askers, [], 0
         highest, self._highest = self._highest, JOURNALED
-        replies, reports = self._submit(joined([records for records, _, _ in waiting]))
+        replies, reports = self._submit(joined(waiting))
         if highest >= SYNCED:
             self._sequencer.sync()
         start = 0
-        for records, answer, durability in waiting:
-            end = start + len(records)
+        for count, answer, durability in askers:
+            end = start + count
             if answer is not None:
                 self._answer(replies[start:end], answer, durability)
             start = end
@@ -220,7 +226,7 @@ class Batch:
 
     def _answer(self, replies: NDArray[Any], answer: Answer, durability: Durability) -> None:
         if durability < COMMITTED or not replies["seq"].any():
-            _name_durability(replies, int(durability))
+            self._name_durability(replies, int(durability))
             answer(replies)
             return
         deadline = self._clock() + COMMIT_SECONDS
@@ -234,7 +240,7 @@ class Batch:
         while self._held and (self._held[0].seq <= committed or self._held[0].deadline <= now):
             held = self._held.popleft()
             reached = COMMITTED if held.seq <= committed else SYNCED
-            _name_durability(held.replies, int(reached))
+            self._name_durability(held.replies, int(reached))
             held.answer(held.replies)
 
     def close(self) -> None:
@@ -242,7 +248,7 @@ class Batch:
         self.flush()
         while self._held:
             held = self._held.popleft()
-            _name_durability(held.replies, int(SYNCED))
+            self._name_durability(held.replies, int(SYNCED))
             held.answer(held.replies)
 
 

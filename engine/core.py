@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from engine import auction, book, clients, corporate_actions, definitions, immediate, running, venues
 from engine.codes import REPORT_WORDS
+from engine.direct import direct
 from engine.drift import drift
 from engine.jit import COMPILED, addresses, as_words
 from engine.layout import CLIENT_ORDER_ID, COMMAND, REPLY, REPORT, field_number
@@ -59,6 +60,7 @@ from engine.words import (
 )
 
 FIRST_REPORTS: Final = 1 << 14
+REPLY_BYTES: Final = REPLY.itemsize
 
 
 class Applied(Struct, frozen=True, gc=False):
@@ -106,11 +108,11 @@ class Core(ReferenceData):
         self.max_orders = max_orders
         self.last_seq = 0
         self._written = np.zeros(1, np.int64)
-        self._replies = np.zeros(0, REPLY)
-        self._reply_bytes = self._replies.view("u1")
+        self._set_replies(1)
         self._keys = np.zeros(KEYS, np.uint64)
         self._handed: Handed | None = None
         self._addresses = np.zeros(0, np.int64)
+        self._run_at: Any = None
         self._set_reports(FIRST_REPORTS)
 
     def _set_reports(self, size: int) -> None:
@@ -120,29 +122,30 @@ class Core(ReferenceData):
         self._reports: NDArray[Any] = fresh
         self._words = fresh.view("<u8").reshape(size, REPORT_WORDS)
 
+    def _set_replies(self, size: int) -> None:
+        """Memory that is used again: a new array of records takes most of a microsecond."""
+        self._replies = np.zeros(size, REPLY)
+        self._reply_bytes = self._replies.view("u1")
+
     # ------------------------------------------------------------------------------------------------- orders
 
     def apply(self, commands: NDArray[Any]) -> Applied:
         """Applies a batch of COMMAND records, sequenced and stamped, in order."""
         commands = np.ascontiguousarray(commands)
-        replies = self._blank_replies(len(commands))
-        if len(commands) == 0:
-            return Applied(self._reports[:0], replies)
+        count = len(commands)
+        if count > len(self._replies):
+            self._set_replies(count)
+        self._reply_bytes[: count * REPLY_BYTES] = 0
+        replies = self._replies[:count]
         self._written[0] = 0
+        if count == 0:
+            return Applied(self._reports[:0], replies)
         if self.instruments.at_venues:
             self._apply_beside_venues(commands, replies)
         else:
             self._apply(commands, replies, administrative=False)
         self.last_seq = int(commands["seq"][-1])
         return self._applied(replies)
-
-    def _blank_replies(self, count: int) -> NDArray[Any]:
-        """Zeros, in memory that is used again: new arrays of records take most of a microsecond each."""
-        if count > len(self._replies):
-            self._replies = np.zeros(count, REPLY)
-            self._reply_bytes = self._replies.view("u1")
-        self._reply_bytes[: count * REPLY.itemsize] = 0
-        return self._replies[:count]
 
     def _apply_beside_venues(self, commands: NDArray[Any], replies: NDArray[Any]) -> None:
         start = 0
@@ -197,18 +200,20 @@ class Core(ReferenceData):
 
     def _run(self, commands: NDArray[Any], done: int, replies: NDArray[Any], administrative: bool = False) -> int:
         if COMPILED:
-            return int(running.run_at(self._places(), commands, done, replies, administrative))
+            places = self._places()
+            return int(self._run_at(places, commands, done, replies, administrative))
         batch = Batch(commands, as_words(commands))
         out = Output(self._reports, self._words, replies, self._written, self._keys)
         with np.errstate(over="ignore"):  # 64-bit hashes wrap around, which compiled code does without a word
             return int(running.run(self.engine, batch, done, out, administrative))
 
     def _places(self) -> NDArray[np.int64]:
-        """Where the arrays lie now."""
+        """Where the arrays lie now, for `_run_at`."""
         handed = self._handed
         if handed is None or handed.engine is not self.engine or handed.reports is not self._reports:
             self._handed = Handed(self.engine, self._reports, self._words, self._written, self._keys)
             self._addresses = addresses(self._handed)
+            self._run_at = direct(running.run_at, self._addresses, np.zeros(0, COMMAND), 0, np.zeros(0, REPLY), False)
         return self._addresses
 
     # ---------------------------------------------------------------------------------------- administrative

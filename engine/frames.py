@@ -66,7 +66,7 @@ def _decode(payload: bytes, kind: FrameKind, record: np.dtype[Any]) -> tuple[Hea
     if len(payload) != _head.size + count * record.itemsize:
         text = f"{count} records make {_head.size + count * record.itemsize} bytes, the frame has {len(payload)}"
         raise Refusal(Reason.MALFORMED, "count", text)
-    return Head(request_id, second), np.frombuffer(bytearray(payload), record, offset=_head.size)
+    return Head(request_id, second), np.frombuffer(bytearray(payload), record, -1, _head.size)
 
 
 def _refused_start(start: bytes, kind: FrameKind, record: np.dtype[Any]) -> Refusal:

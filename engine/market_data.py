@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from engine import frames
 from engine.core import Core
+from engine.direct import direct
 from engine.jit import entry
 from engine.layout import BOOK, BOOK_LEVELS, HEARTBEAT, REPORT, TRADE
 from engine.words import ExecType, FrameKind, Liquidity
@@ -128,7 +129,7 @@ class MarketData:
         """Room for what `scan` finds."""
         self._looked = NEVER
         self._beaten = NEVER
-        self.follow(np.zeros(0, REPORT))  # compiles it, before somebody waits
+        self._scan = direct(scan, np.zeros(0, REPORT), self._wanted, self._changed_ns, self._marked, self._found)
 
     def stream(self, instrument: int) -> Stream:
         """By the instrument's number."""
@@ -149,9 +150,9 @@ class MarketData:
         """Takes note of REPORT records and sends their trades."""
         if len(self._wanted) <= len(self._core.instruments):
             self._look_who_wants()
-        if len(self._found) < len(reports):
+        if len(reports) > len(self._found):
             self._found = np.zeros(len(reports), TRADE)
-        count = scan(reports, self._wanted, self._changed_ns, self._marked, self._found)
+        count = self._scan(reports, self._wanted, self._changed_ns, self._marked, self._found)
         if count < 0:
             count = -1 - count
             for instrument in np.flatnonzero(self._marked).tolist():

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine import snapshot
 from engine.core import Applied, Core
+from engine.direct import direct
 from engine.disk import Disk
 from engine.jit import entry
 from engine.journal import Writer
@@ -97,7 +98,7 @@ class Sequencer:
         self.journal = Writer(folder, max_orders=core.max_orders, shard=shard, epoch=epoch, disk=used)
         self._snapshooter = Snapshooter(core, folder, self._snapshots, used)
         self._backlog = Backlog()
-        number(np.zeros(0, COMMAND), 0, 0)  # compiles it, before somebody waits
+        self._number = direct(number, np.zeros(0, COMMAND), 0, 0)
         ENGINE.compile()
         try:
             self._progress = Progress(folder, self.journal.identity)
@@ -190,22 +191,25 @@ class Sequencer:
 
     def _stamp(self) -> int:
         """The time now, never before the last one given."""
-        self._ts_ns = max(self._ts_ns, self._clock())
+        now_ns = self._clock()
+        if now_ns > self._ts_ns:
+            self._ts_ns = now_ns
         return self._ts_ns
 
     def submit(self, records: NDArray[Any]) -> Applied:
         """Sequences, journals and applies COMMAND records. Raises OSError where the journal takes none of them: on a
         full disk only batches of nothing but cancels get in."""
-        found = number(records, self._seq + 1, self._stamp())
+        count = len(records)
+        found = self._number(records, self._seq + 1, self._stamp())
         sequenced_ns = time.perf_counter_ns()
         self.journal.append_records(records, urgent=bool(found & ALL_CANCELS))
         journaled_ns = time.perf_counter_ns()
-        self._seq += len(records)
+        self._seq += count
         self._backlog.note(self._seq, self.journal.bytes)
         if found & FROM_KAFKA:
             self._note_offsets(records)
         applied = self.core.apply(records)
-        ENGINE.matched(len(records), sequenced_ns, journaled_ns, time.perf_counter_ns())
+        ENGINE.matched(count, sequenced_ns, journaled_ns, time.perf_counter_ns())
         return applied
 
     def administer(

@@ -91,7 +91,7 @@ class Sessions:
         session = self._sessions.get(routing_id)
         if session is None:
             raise Refusal(Reason.NOT_AUTHORIZED, "token", LOG_IN_FIRST)
-        if self.is_over(session):
+        if session.expires_ns <= self._clock_ns() or session.identity.session in self._revocations:  # `is_over`
             self.end(session)
             was = "been revoked" if session.identity.session in self._revocations else "expired"
             raise Refusal(Reason.NOT_AUTHORIZED, "token", f"the session's token has {was}: {LOG_IN_FIRST}")

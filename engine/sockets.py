@@ -12,6 +12,7 @@ MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
 EVENTS: Final = int(zmq.EVENTS)
 READABLE: Final = int(zmq.POLLIN)
 WRITABLE: Final = int(zmq.POLLOUT)
+RCVMORE: Final = int(zmq.RCVMORE)
 """pyzmq's own are enums, whose every use costs microseconds."""
 
 

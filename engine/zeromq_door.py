@@ -28,7 +28,7 @@ from engine.reading import parse, read_json
 from engine.refusal import Refusal
 from engine.requests import Request, Requests
 from engine.sessions import Session, Sessions, account_numbers, check_command, stamp_records
-from engine.sockets import EVENTS, LAST, MORE, READABLE, PlainSocket
+from engine.sockets import EVENTS, LAST, MORE, RCVMORE, READABLE, PlainSocket
 from engine.words import CommandType, Durability, Flag, FrameKind, Outcome, Reason, Source
 
 MOST_MESSAGES: Final = 512
@@ -93,7 +93,7 @@ class Door:
             self._socket.setsockopt(zmq.RCVTIMEO, wait_ms)
         ready_ns = time.perf_counter_ns()
         try:
-            parts = self._socket.recv_multipart()
+            parts = self._read()
         except zmq.Again:
             return False
         ENGINE.arrived_ns = time.perf_counter_ns()
@@ -108,13 +108,19 @@ class Door:
                 self._batch.flush()
             if not self._socket.getsockopt(EVENTS) & READABLE:  # cheaper than an exception for every last message
                 return
-            self.take(self._socket.recv_multipart())
+            self.take(self._read())
+
+    def _read(self) -> list[bytes]:
+        """One message: routing id, envelope, payload. The first part is never the last one, which need not be asked."""
+        receive = self._socket.recv
+        parts = [receive(), receive(LAST)]
+        while self._socket.getsockopt(RCVMORE):
+            parts.append(receive(LAST))
+        return parts
 
     def take(self, parts: list[bytes]) -> None:
-        """One message: routing id, envelope, payload."""
-        if len(parts) < 2:
-            return
-        envelope, payload = parts[:-1], parts[-1]
+        """One message, as of `_read`."""
+        payload, envelope = parts.pop(), parts
         try:
             if frames.is_json(payload):
                 self._take_json(envelope, payload)
