@@ -48,6 +48,10 @@ class LogMismatch(RuntimeError):
     """A cursor lies outside what its partition holds: it belongs to another log."""
 
 
+class LetGo(LogMismatch):
+    """Records behind a cursor are gone that it has not read: a quota, or the topic's own retention."""
+
+
 class Stopped(Exception):
     """The process was asked to stop while it waited for a server."""
 
@@ -100,7 +104,8 @@ class LogReader:
         Waits until Kafka answers and all topics are there.
 
         Raises:
-            LogMismatch: the cursor lies outside what the log holds.
+            LetGo: the log begins behind the cursor.
+            LogMismatch: the cursor lies behind the log's end.
             Stopped: asked to stop while waiting.
         """
         while True:
@@ -117,7 +122,12 @@ class LogReader:
             wanted = cursor.get(partition, low)
             if may_skip:
                 wanted = max(wanted, low)
-            if not low <= wanted <= high:
+            if wanted < low:
+                raise LetGo(
+                    f"{partition[0]}/{partition[1]} begins at offset {low}, and the cursor is {wanted}: what lies "
+                    "between has been let go unread (HFT_DISK_QUOTA_GB, or the topic's retention)"
+                )
+            if wanted > high:
                 raise LogMismatch(
                     f"{partition[0]}/{partition[1]} holds offsets {low} to {high}, but the cursor is {wanted}: "
                     "it was made on another log"

@@ -25,6 +25,11 @@ REGISTRY.register(SINK_WRITES)
 SINK_LAG: Final = Gauge(
     "hft_sink_lag_seconds", "Age of the newest record that is in the store, where others wait; else 0.", ("sink",)
 )
+UNREAD: Final = Gauge(
+    "hft_sink_unread_ratio",
+    "Part of what a topic holds that the store has not read, where the topic lets go: at 1 the next records are lost.",
+    ("sink", "topic"),
+)
 
 VENUE_UP: Final = Gauge("hft_venue_up", "Whether the stream of the venue's updates is connected.", ("venue",))
 VENUE_ORDERS: Final = Gauge("hft_venue_open_orders", "Orders that work at the venue.", ("venue",))

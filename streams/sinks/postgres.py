@@ -26,6 +26,7 @@ from streams.sinks.batch import Batch, Decoder
 from streams.sinks.copy import lines
 from streams.sinks.history import TABLES
 from streams.sinks.lag import Lag
+from streams.sinks.reach import Reach
 from streams.sinks.retention import Retention
 from streams.sinks.tables import Table
 
@@ -82,6 +83,7 @@ class PostgresSink:
     def __init__(self, bootstrap: str, dsn: str, stop: threading.Event) -> None:
         self.rows = 0
         self.lag = Lag()
+        self._bootstrap = bootstrap
         self._dsn = dsn
         self._stop = stop
         self._outage = Outage(log, "Postgres")
@@ -92,8 +94,10 @@ class PostgresSink:
         self._check_at = 0.0
 
     def run(self, ready: Callable[[], None]) -> None:
-        """`ready` is called once, when records are being read."""
+        """`ready` is called once, when records are being read. Raises `LogMismatch` where the topics hold no longer, or
+        never held, what comes behind the database's cursor."""
         said_ready = False
+        Reach(self._bootstrap, tuple(TABLES), SINK, lambda: dict(self._stored), self._stop).start()
         try:
             while not self._stop.is_set():
                 try:

@@ -22,10 +22,11 @@ from redis.retry import Retry
 
 from engine import messages, topics, words
 from streams import metrics, orders
-from streams.consumer import Cursor, LogMismatch, LogReader, Stopped
+from streams.consumer import Cursor, LetGo, LogMismatch, LogReader, Stopped
 from streams.lifecycle import Outage, stop_on_signals
 from streams.outbox import Outbox
 from streams.sinks.batch import Batch, Decoder
+from streams.sinks.reach import Reach
 from streams.sinks.redis_keys import OURS, cursor_key, mend, order_decoder, position_decoder, readable
 from streams.sinks.tables import Placed
 
@@ -90,6 +91,7 @@ class RedisSink:
     """Writes until `stop` is set."""
 
     def __init__(self, bootstrap: str, url: str, stop: threading.Event) -> None:
+        self._bootstrap = bootstrap
         self._stop = stop
         self._outage = Outage(log, "Redis")
         self._outbox = Outbox(bootstrap, "sink-redis")
@@ -102,8 +104,10 @@ class RedisSink:
         self._stored: Cursor = {}
 
     def run(self, ready: Callable[[], None]) -> None:
-        """`ready` is called once, when records are being read."""
+        """`ready` is called once, when records are being read. Raises `LetGo` where the topics hold no longer what
+        comes behind the cursor in Redis."""
         said_ready = foreign = False
+        Reach(self._bootstrap, TOPICS, SINK, lambda: dict(self._stored), self._stop).start()
         try:
             while not self._stop.is_set():
                 try:
@@ -140,6 +144,8 @@ class RedisSink:
         self._stored = self._cursor(self._redis)
         try:
             self._reader.start(self._stored)
+        except LetGo:
+            raise  # what Redis has is of this log, and the topics could not fill it again
         except LogMismatch as error:
             log.warning("Redis is rebuilt: %s", error)
             for pattern in OURS:

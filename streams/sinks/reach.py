@@ -1,0 +1,66 @@
+"""How near a store is to losing records: a topic that lets go by bytes or by time asks nobody who has to read them.
+
+The store may be away for hours while its sink waits for it, so this is looked at beside the sink, by a thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from confluent_kafka import KafkaException
+
+from streams import metrics
+from streams.consumer import Cursor, Partition, log_bounds
+
+log = logging.getLogger(__name__)
+
+EVERY_S: Final = 30.0
+NEAR: Final = 0.5
+"""Of what the topic holds, not read: from here on it is said."""
+
+
+def unread(cursor: Cursor, bounds: Mapping[Partition, tuple[int, int]]) -> dict[str, float]:
+    """Topic → the part of what a partition holds that is behind the cursor, of the partition where it is most. At 1 the
+    next records that are let go are lost, above it some were. 0 where nothing was ever let go, or nothing read yet."""
+    found = {topic: 0.0 for topic, _ in bounds}
+    for partition, (low, high) in bounds.items():
+        if low > 0 and partition in cursor:
+            part = (high - cursor[partition]) / max(1, high - low)
+            found[partition[0]] = max(found[partition[0]], part)
+    return found
+
+
+class Reach(threading.Thread):
+    """Looks until `stop` is set; a Kafka that is away is looked at again at the next turn."""
+
+    def __init__(
+        self, bootstrap: str, topics: Sequence[str], name: str, cursor: Callable[[], Cursor], stop: threading.Event
+    ) -> None:
+        """`cursor`: how far the store called `name` is, as far as is known."""
+        super().__init__(name="reach", daemon=True)
+        self._kafka = bootstrap
+        self._topics = topics
+        self._store = name
+        self._cursor = cursor
+        self._stopping = stop
+        self._said: set[str] = set()
+
+    def run(self) -> None:
+        while not self._stopping.wait(EVERY_S):
+            try:
+                self.look()
+            except KafkaException:
+                continue  # the sink says that it is away, and no record goes meanwhile
+
+    def look(self) -> None:
+        """Raises `KafkaException`."""
+        for topic, part in unread(self._cursor(), log_bounds(self._kafka, self._topics)).items():
+            metrics.UNREAD.labels(self._store, topic).set(part)
+            if part < NEAR:
+                self._said.discard(topic)
+            elif topic not in self._said:
+                self._said.add(topic)
+                log.warning("%s has not read %.2f of what %s holds, and the oldest is let go next",
+                            self._store, part, topic)  # fmt: skip

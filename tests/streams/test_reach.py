@@ -1,0 +1,96 @@
+"""Records that are let go before a store has them: told before, and never passed over."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+import redis
+from confluent_kafka import TopicPartition
+
+from engine.topics import BOOKS, ORDER_EVENTS, PNL
+from infra import kafka
+from streams import metrics
+from streams.consumer import LetGo, log_bounds
+from streams.sinks.reach import Reach, unread
+from streams.sinks.redis import RedisSink
+from tests.streams import flow
+from tests.streams.servers import wait_for
+
+FILLS = ("fills", 0)
+
+
+@pytest.mark.parametrize(
+    ("cursor", "bounds", "part"),
+    [
+        pytest.param({FILLS: 0}, (0, 100), 0.0, id="nothing was ever let go"),
+        pytest.param({}, (100, 200), 0.0, id="nothing is known of the store"),
+        pytest.param({FILLS: 200}, (100, 200), 0.0, id="all is read"),
+        pytest.param({FILLS: 150}, (100, 200), 0.5, id="half"),
+        pytest.param({FILLS: 100}, (100, 200), 1.0, id="the next is lost"),
+        pytest.param({FILLS: 50}, (100, 200), 1.5, id="some were"),
+        pytest.param({FILLS: 200}, (200, 200), 0.0, id="all was let go, and read"),
+    ],
+)
+def test_the_part_that_is_unread(cursor: dict[tuple[str, int], int], bounds: tuple[int, int], part: float) -> None:
+    assert unread(cursor, {FILLS: bounds}) == {"fills": part}
+
+
+def test_the_partition_counts_of_which_most_is_unread() -> None:
+    other = ("fills", 1)
+    assert unread({FILLS: 190, other: 170}, {FILLS: (100, 200), other: (100, 200)}) == {"fills": 0.3}
+
+
+def let_go(bootstrap: str, topic: str, partition: int, before: int) -> None:
+    admin = kafka.admin_client(bootstrap)
+    for future in admin.delete_records([TopicPartition(topic, partition, before)]).values():
+        future.result(30)
+
+
+@pytest.mark.integration
+def test_it_is_said_once_and_again_when_it_was_better(topics: str, caplog: pytest.LogCaptureFixture) -> None:
+    records = [(PNL.name, "ann", record) for _, _, record in flow.order_events(40)]
+    flow.produce(topics, records)
+    [[number, end]] = [[number, high] for (_, number), (_, high) in log_bounds(topics, [PNL.name]).items() if high]
+    let_go(topics, PNL.name, number, 10)
+    read = 12
+    reach = Reach(topics, (PNL.name,), "postgres", lambda: {(PNL.name, number): read}, threading.Event())
+    with caplog.at_level(logging.WARNING):
+        for read in (12, 13, end, 15):
+            reach.look()
+            part = (end - read) / (end - 10)
+            assert metrics.UNREAD.labels("postgres", PNL.name)._value.get() == pytest.approx(part)
+    said = [record.message for record in caplog.records]
+    assert len(said) == 2
+    assert said[0].startswith("postgres has not read ")
+    assert said[0].endswith(" of what pnl holds, and the oldest is let go next")
+
+
+@pytest.mark.integration
+def test_redis_is_not_emptied_for_what_was_let_go_unread(topics: str, redis_url: str) -> None:
+    """What it has is right but for the gap; the topics could not fill it again."""
+    url = redis_url.rsplit("/", 1)[0] + "/9"
+    events = list(flow.order_events(30))
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+        try:
+            flow.produce(topics, [(BOOKS.name, "AAPL", flow.Market(seed=1).book("AAPL", 1, 0)), *events])
+            bounds = log_bounds(topics, [ORDER_EVENTS.name])
+            stop = threading.Event()
+            sink = RedisSink(topics, url, stop)
+            thread = threading.Thread(target=sink.run, args=(lambda: None,))
+            thread.start()
+            written = sum(high for _, high in bounds.values())
+            wait_for(lambda: sum(map(int, client.hvals("cursor:order-events"))) == written, "the sink")
+            stop.set()
+            thread.join(30)
+            before = {key: client.dump(key) for key in client.scan_iter()}
+            partition, high = next((number, high) for (_, number), (_, high) in bounds.items() if high)
+            flow.produce(topics, list(flow.order_events(30, first=5_000)))
+            let_go(topics, ORDER_EVENTS.name, partition, high + 1)
+            with pytest.raises(LetGo, match=f"order-events/{partition} begins at offset {high + 1}, and the cursor is"):
+                RedisSink(topics, url, threading.Event()).run(lambda: None)
+            assert {key: client.dump(key) for key in client.scan_iter()} == before
+        finally:
+            client.flushdb()
