@@ -42,6 +42,8 @@ def place(message: Message) -> Place:
 ANSWER_S: Final = 5.0
 TRY_S: Final = 0.5
 LAG_S: Final = 1.0
+STILL_S: Final = 10.0
+"""After its last look at the lag, from which on a reader counts as one that does not read."""
 
 
 class LogMismatch(RuntimeError):
@@ -178,6 +180,17 @@ class LogReader:
         for (topic, number), offset in self.cursor.items():
             _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, number), cached=True)
             found[topic] += max(0, end - offset)
+        self.lag = found
+
+    def tell_lag(self, stored: Mapping[Partition, int], bounds: Mapping[Partition, tuple[int, int]]) -> None:
+        """Takes how far the store of its records is and what the log holds, where it does not read itself: a sink whose
+        store is away waits, and its own figures are those of before."""
+        if time.monotonic() < self._lag_at + STILL_S:
+            return
+        found = dict.fromkeys(self.topics, 0)
+        for partition, (_, end) in bounds.items():
+            if partition in stored:
+                found[partition[0]] += max(0, end - stored[partition])
         self.lag = found
 
     def behind(self, cursor: Mapping[Partition, int]) -> int:

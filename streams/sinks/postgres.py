@@ -97,7 +97,7 @@ class PostgresSink:
         """`ready` is called once, when records are being read. Raises `LogMismatch` where the topics hold no longer, or
         never held, what comes behind the database's cursor."""
         said_ready = False
-        Reach(self._bootstrap, tuple(TABLES), SINK, lambda: dict(self._stored), self._stop).start()
+        Reach(self._bootstrap, self._reader, SINK, lambda: dict(self._stored), self._stop).start()
         try:
             while not self._stop.is_set():
                 try:

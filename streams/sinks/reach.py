@@ -1,18 +1,17 @@
-"""How near a store is to losing records: a topic that lets go by bytes or by time asks nobody who has to read them.
-
-The store may be away for hours while its sink waits for it, so this is looked at beside the sink, by a thread."""
+"""How far a store is behind while its sink waits for it, and how near it is to losing records: a topic that lets go by
+bytes or by time asks nobody who has to read them. It may be for hours, so a thread beside the sink looks."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from confluent_kafka import KafkaException
 
 from streams import metrics
-from streams.consumer import Cursor, Partition, log_bounds
+from streams.consumer import Cursor, LogReader, Partition, log_bounds
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +35,12 @@ class Reach(threading.Thread):
     """Looks until `stop` is set; a Kafka that is away is looked at again at the next turn."""
 
     def __init__(
-        self, bootstrap: str, topics: Sequence[str], name: str, cursor: Callable[[], Cursor], stop: threading.Event
+        self, bootstrap: str, reader: LogReader, name: str, cursor: Callable[[], Cursor], stop: threading.Event
     ) -> None:
-        """`cursor`: how far the store called `name` is, as far as is known."""
+        """`reader`: the sink's; `cursor`: how far the store called `name` is, as far as is known."""
         super().__init__(name="reach", daemon=True)
         self._kafka = bootstrap
-        self._topics = topics
+        self._reader = reader
         self._store = name
         self._cursor = cursor
         self._stopping = stop
@@ -56,7 +55,9 @@ class Reach(threading.Thread):
 
     def look(self) -> None:
         """Raises `KafkaException`."""
-        for topic, part in unread(self._cursor(), log_bounds(self._kafka, self._topics)).items():
+        cursor, bounds = self._cursor(), log_bounds(self._kafka, self._reader.topics)
+        self._reader.tell_lag(cursor, bounds)
+        for topic, part in unread(cursor, bounds).items():
             metrics.UNREAD.labels(self._store, topic).set(part)
             if part < NEAR:
                 self._said.discard(topic)

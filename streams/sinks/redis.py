@@ -107,7 +107,7 @@ class RedisSink:
         """`ready` is called once, when records are being read. Raises `LetGo` where the topics hold no longer what
         comes behind the cursor in Redis."""
         said_ready = foreign = False
-        Reach(self._bootstrap, TOPICS, SINK, lambda: dict(self._stored), self._stop).start()
+        Reach(self._bootstrap, self._reader, SINK, lambda: dict(self._stored), self._stop).start()
         try:
             while not self._stop.is_set():
                 try:

@@ -12,7 +12,7 @@ from confluent_kafka import TopicPartition
 from engine.topics import BOOKS, ORDER_EVENTS, PNL
 from infra import kafka
 from streams import metrics
-from streams.consumer import LetGo, log_bounds
+from streams.consumer import LetGo, LogReader, log_bounds
 from streams.sinks.reach import Reach, unread
 from streams.sinks.redis import RedisSink
 from tests.streams import flow
@@ -55,12 +55,21 @@ def test_it_is_said_once_and_again_when_it_was_better(topics: str, caplog: pytes
     [[number, end]] = [[number, high] for (_, number), (_, high) in log_bounds(topics, [PNL.name]).items() if high]
     let_go(topics, PNL.name, number, 10)
     read = 12
-    reach = Reach(topics, (PNL.name,), "postgres", lambda: {(PNL.name, number): read}, threading.Event())
+    stop = threading.Event()
+    reader = LogReader(topics, (PNL.name,), name="reach", stop=stop, log=logging.getLogger(__name__))
+    reach = Reach(topics, reader, "postgres", lambda: {(PNL.name, number): read}, stop)
     with caplog.at_level(logging.WARNING):
         for read in (12, 13, end, 15):
             reach.look()
             part = (end - read) / (end - 10)
             assert metrics.UNREAD.labels("postgres", PNL.name)._value.get() == pytest.approx(part)
+    assert reader.lag == {PNL.name: end - read}, "while it does not read itself"
+    reader.start({(PNL.name, number): read})
+    while reader.read(100, 1.0):
+        pass
+    reach.look()
+    assert reader.lag == {PNL.name: 0}, "its own figure"
+    reader.close()
     said = [record.message for record in caplog.records]
     assert len(said) == 2
     assert said[0].startswith("postgres has not read ")
