@@ -50,10 +50,6 @@ class LogMismatch(RuntimeError):
     """A cursor lies outside what its partition holds: it belongs to another log."""
 
 
-class LetGo(LogMismatch):
-    """Records behind a cursor are gone that it has not read: a quota, or the topic's own retention."""
-
-
 class Stopped(Exception):
     """The process was asked to stop while it waited for a server."""
 
@@ -99,15 +95,14 @@ class LogReader:
         own = weakref.ref(self)
         metrics.LAGS.follow(self, name, lambda: {} if (reader := own()) is None else reader.lag)
 
-    def start(self, cursor: Mapping[Partition, int], *, may_skip: bool = False) -> None:
+    def start(self, cursor: Mapping[Partition, int], *, may_skip: bool = False) -> dict[Partition, int]:
         """Begins at `cursor`; a partition that it does not name begins at its earliest record, and with `may_skip` so
-        does one of which that was let go.
+        does one of which that was let go. How many records of each are skipped so.
 
         Waits until Kafka answers and all topics are there.
 
         Raises:
-            LetGo: the log begins behind the cursor.
-            LogMismatch: the cursor lies behind the log's end.
+            LogMismatch: the cursor lies outside what the log holds.
             Stopped: asked to stop while waiting.
         """
         while True:
@@ -120,12 +115,14 @@ class LogReader:
                 raise Stopped
         self._outage.back()
         self.cursor = {}
+        skipped = {}
         for partition, (low, high) in bounds.items():
             wanted = cursor.get(partition, low)
-            if may_skip:
-                wanted = max(wanted, low)
+            if may_skip and wanted < low:
+                skipped[partition] = low - wanted
+                wanted = low
             if wanted < low:
-                raise LetGo(
+                raise LogMismatch(
                     f"{partition[0]}/{partition[1]} begins at offset {low}, and the cursor is {wanted}: what lies "
                     "between has been let go unread (HFT_DISK_QUOTA_GB, or the topic's retention)"
                 )
@@ -138,6 +135,7 @@ class LogReader:
         # Without this the first fetch comes half a second later.
         self._consumer.list_topics(timeout=ANSWER_S)
         self._consumer.assign([TopicPartition(*partition, offset) for partition, offset in self.cursor.items()])
+        return skipped
 
     def ends(self) -> Cursor:
         """The current end of each partition. Raises `KafkaException` where Kafka does not answer."""
@@ -188,9 +186,9 @@ class LogReader:
         if time.monotonic() < self._lag_at + STILL_S:
             return
         found = dict.fromkeys(self.topics, 0)
-        for partition, (_, end) in bounds.items():
+        for partition, (low, end) in bounds.items():
             if partition in stored:
-                found[partition[0]] += max(0, end - stored[partition])
+                found[partition[0]] += max(0, end - max(low, stored[partition]))
         self.lag = found
 
     def behind(self, cursor: Mapping[Partition, int]) -> int:

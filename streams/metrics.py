@@ -30,6 +30,9 @@ UNREAD: Final = Gauge(
     "Part of what a topic holds that the store has not read, where the topic lets go: at 1 the next records are lost.",
     ("sink", "topic"),
 )
+LOST: Final = Counter(
+    "hft_sink_lost_records", "Records that a topic let go of before the store had them.", ("sink", "topic")
+)
 
 VENUE_UP: Final = Gauge("hft_venue_up", "Whether the stream of the venue's updates is connected.", ("venue",))
 VENUE_ORDERS: Final = Gauge("hft_venue_open_orders", "Orders that work at the venue.", ("venue",))

@@ -26,7 +26,7 @@ from streams.sinks.batch import Batch, Decoder
 from streams.sinks.copy import lines
 from streams.sinks.history import TABLES
 from streams.sinks.lag import Lag
-from streams.sinks.reach import Reach
+from streams.sinks.reach import Reach, start
 from streams.sinks.retention import Retention
 from streams.sinks.tables import Table
 
@@ -94,8 +94,8 @@ class PostgresSink:
         self._check_at = 0.0
 
     def run(self, ready: Callable[[], None]) -> None:
-        """`ready` is called once, when records are being read. Raises `LogMismatch` where the topics hold no longer, or
-        never held, what comes behind the database's cursor."""
+        """`ready` is called once, when records are being read. Raises `LogMismatch` where the database's cursor is of
+        another log."""
         said_ready = False
         Reach(self._bootstrap, self._reader, SINK, lambda: dict(self._stored), self._stop).start()
         try:
@@ -143,7 +143,7 @@ class PostgresSink:
     def _begin(self, connection: psycopg.Connection) -> None:
         """Reads on from where the database is."""
         self._stored = self._cursor(connection)
-        self._reader.start(self._stored)
+        start(self._reader, self._stored, SINK)
 
     def _cursor(self, connection: psycopg.Connection) -> Cursor:
         rows = connection.execute("SELECT topic, partition, next_offset FROM sink_cursors WHERE sink = %s", (SINK,))

@@ -22,13 +22,21 @@ NEAR: Final = 0.5
 
 def unread(cursor: Cursor, bounds: Mapping[Partition, tuple[int, int]]) -> dict[str, float]:
     """Topic → the part of what a partition holds that is behind the cursor, of the partition where it is most. At 1 the
-    next records that are let go are lost, above it some were. 0 where nothing was ever let go, or nothing read yet."""
+    next records that are let go are lost. 0 where nothing was ever let go, or nothing read yet."""
     found = {topic: 0.0 for topic, _ in bounds}
     for partition, (low, high) in bounds.items():
         if low > 0 and partition in cursor:
-            part = (high - cursor[partition]) / max(1, high - low)
+            part = (high - max(low, cursor[partition])) / max(1, high - low)
             found[partition[0]] = max(found[partition[0]], part)
     return found
+
+
+def start(reader: LogReader, cursor: Cursor, name: str) -> None:
+    """Begins where the store called `name` is, or where the log does, which is said: a store with a gap goes on, since
+    nothing else could start beside one that refuses. Raises what `LogReader.start` does."""
+    for (topic, number), count in reader.start(cursor, may_skip=True).items():
+        metrics.LOST.labels(name, topic).inc(count)
+        log.error("%d records of %s/%d were let go before %s had them", count, topic, number, name)
 
 
 class Reach(threading.Thread):

@@ -22,11 +22,11 @@ from redis.retry import Retry
 
 from engine import messages, topics, words
 from streams import metrics, orders
-from streams.consumer import Cursor, LetGo, LogMismatch, LogReader, Stopped
+from streams.consumer import Cursor, LogMismatch, LogReader, Stopped
 from streams.lifecycle import Outage, stop_on_signals
 from streams.outbox import Outbox
 from streams.sinks.batch import Batch, Decoder
-from streams.sinks.reach import Reach
+from streams.sinks.reach import Reach, start
 from streams.sinks.redis_keys import OURS, cursor_key, mend, order_decoder, position_decoder, readable
 from streams.sinks.tables import Placed
 
@@ -104,8 +104,7 @@ class RedisSink:
         self._stored: Cursor = {}
 
     def run(self, ready: Callable[[], None]) -> None:
-        """`ready` is called once, when records are being read. Raises `LetGo` where the topics hold no longer what
-        comes behind the cursor in Redis."""
+        """`ready` is called once, when records are being read."""
         said_ready = foreign = False
         Reach(self._bootstrap, self._reader, SINK, lambda: dict(self._stored), self._stop).start()
         try:
@@ -143,9 +142,7 @@ class RedisSink:
     def _start(self) -> None:
         self._stored = self._cursor(self._redis)
         try:
-            self._reader.start(self._stored)
-        except LetGo:
-            raise  # what Redis has is of this log, and the topics could not fill it again
+            start(self._reader, self._stored, SINK)
         except LogMismatch as error:
             log.warning("Redis is rebuilt: %s", error)
             for pattern in OURS:
