@@ -55,7 +55,7 @@ def test_nothing_costs_less_than_nothing() -> None:
 
 def test_a_process_that_one_way_left_as_it_was_has_no_cost_there() -> None:
     document = json.loads(MEASURED.read_text())
-    del document["figures"]["processor, an order by REST: schedule"]
+    del document["figures"]["processor, an order by REST: gateway"]
     rows = {row[0]: row for row in block(renewed(PAGE.read_text(), document), "processor")}
-    assert rows["schedule"][1] != "—"
-    assert rows["schedule"][2] == "—"
+    assert rows["gateway"][1] != "—"
+    assert rows["gateway"][2] == "—"
