@@ -42,6 +42,9 @@ def place(message: Message) -> Place:
 ANSWER_S: Final = 5.0
 TRY_S: Final = 0.5
 LAG_S: Final = 1.0
+MOVED: Final = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+MOVED_S: Final = 0.1
+"""Between two looks for who leads a partition."""
 STILL_S: Final = 10.0
 """After its last look at the lag, from which on a reader counts as one that does not read."""
 
@@ -238,12 +241,26 @@ def log_bounds(bootstrap: str, topics: Sequence[str]) -> dict[Partition, tuple[i
                     )
                 )
             for number in metadata.partitions:
-                bounds[topic, number] = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=ANSWER_S)
+                bounds[topic, number] = _bounds(consumer, TopicPartition(topic, number))
         return bounds
     except KafkaException as error:
         raise refusal.instead_of(error, consumer) from None
     finally:
         consumer.close()
+
+
+def _bounds(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
+    """The partition's earliest offset and end. Where its leader has just changed the new one is asked, within the same
+    time. Raises `KafkaException`."""
+    until = time.monotonic() + ANSWER_S
+    while True:
+        try:
+            return consumer.get_watermark_offsets(partition, timeout=ANSWER_S)
+        except KafkaException as error:
+            if error.args[0].code() not in MOVED or time.monotonic() >= until:
+                raise
+        time.sleep(MOVED_S)
+        consumer.list_topics(partition.topic, timeout=ANSWER_S)  # who leads it now
 
 
 def read_to_end(
