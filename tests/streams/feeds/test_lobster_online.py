@@ -94,7 +94,7 @@ def test_somebody_else_in_the_book_is_found_as_a_difference(address: str, client
         if done == 2:
             bid(client, "MIXED")
 
-    result = play(address, "MIXED", speed=1000.0, progress=interfere)
+    result = play(address, "MIXED", speed=5.0, progress=interfere)
     assert result.compared == 5
     assert result.first_unequal in (2, 3)
     assert not result.ok
