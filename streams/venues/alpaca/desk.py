@@ -356,7 +356,7 @@ class Desk:
     def _submit(self, route: Route, action: routing.Submit) -> None:
         order_id = route.order.order_id
         if order_id in self._uncertain:
-            chain = self._trading.orders(action.name)
+            chain = finding.chain_of(self._trading, route, action.name)
             self._uncertain.discard(order_id)
             if chain:
                 self._adopt(route, chain[-1])
@@ -365,7 +365,7 @@ class Desk:
         try:
             self._adopt(route, self._trading.submit(route.order, action))
         except RefusedError as error:
-            chain = self._trading.orders(action.name) if error.status_code == CONFLICT else []
+            chain = finding.chain_of(self._trading, route, action.name) if error.status_code == CONFLICT else []
             if chain:
                 self._adopt(route, chain[-1])  # entered before, and the answer was lost
             else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from streams.venues.alpaca import routing
 from streams.venues.alpaca.routing import Route
 from streams.venues.alpaca.trading import Trading
@@ -18,10 +20,9 @@ def find(trading: Trading, route: Route) -> list[TheirOrder]:
         lead = group.take_profit
         with_it = [leg for leg in (group.entry, lead) if leg is not None and leg is not route]
         legs = [leg for parent in with_it for one in _named(trading, parent) for leg in trading.legs(one.id)]
-        known = {leg.id for leg in legs}
         for leg in legs:
             if group.exit_of(leg) is route:
-                found += _and_after(trading, leg, known)
+                found += _and_after(trading, route, leg)
     unique = {one.id: one for one in found}
     return sorted(unique.values(), key=lambda one: one.submitted_ns)
 
@@ -48,7 +49,7 @@ def _named(trading: Trading, route: Route) -> list[TheirOrder]:
     found: list[TheirOrder] = []
     number, highest = 0, -1
     while True:
-        chain = trading.orders(routing.name_of(route.order, number))
+        chain = chain_of(trading, route, routing.name_of(route.order, number))
         if not chain and (number > 0 or route.group is None):
             return found
         found += chain
@@ -57,13 +58,24 @@ def _named(trading: Trading, route: Route) -> list[TheirOrder]:
         number = highest + 1
 
 
-def _and_after(trading: Trading, leg: TheirOrder, others: set[str]) -> list[TheirOrder]:
-    """The leg, and what has replaced it. When a stop-loss trades Alpaca may say that it has replaced the take-profit:
-    they stay two."""
+def chain_of(trading: Trading, route: Route, name: str) -> list[TheirOrder]:
+    """The order of this name, and those that have replaced it, as long as they are the route's; empty where there is
+    none."""
+    return list(takewhile(lambda one: _is_of(route, one), trading.orders(name)))
+
+
+def _and_after(trading: Trading, route: Route, leg: TheirOrder) -> list[TheirOrder]:
+    """The leg, and what has replaced it, as long as it is the route's."""
     chain: list[TheirOrder] = [leg]
-    while (after := chain[-1].replaced_by) is not None and after not in others:
+    while (after := chain[-1].replaced_by) is not None:
         successor = trading.find(after)
-        if successor is None:
+        if successor is None or not _is_of(route, successor):
             break
         chain.append(successor)
     return chain
+
+
+def _is_of(route: Route, theirs: TheirOrder) -> bool:
+    """When a stop-loss trades Alpaca may say that it has replaced the take-profit: they stay two."""
+    group = route.group
+    return group is None or route is group.entry or group.exit_of(theirs) is route

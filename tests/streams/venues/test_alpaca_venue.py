@@ -261,9 +261,11 @@ def test_a_difference_is_told_and_its_end(house: House) -> None:
         house.agrees()
 
 
-def test_a_bracket_is_alpacas_own_and_its_legs_are_ours(house: House) -> None:
+@pytest.mark.parametrize("heard", [True, False], ids=["heard", "found"])
+def test_a_bracket_is_alpacas_own_and_its_legs_are_ours(house: House, heard: bool) -> None:
     """Entry in parts, an exit in part, prices changed, the rest stopped out; Alpaca names the exits, and gives the
-    stop-loss another order when it trades."""
+    stop-loss another order when it trades, of which it says that it has replaced both. Where the stream is away
+    meanwhile the orders are found by REST."""
     with house.routed():
         entry, profit, stop = names = house.listed("bracket", ENTRY, PROFIT, STOP)
         there = house.there(entry)
@@ -282,7 +284,12 @@ def test_a_bracket_is_alpacas_own_and_its_legs_are_ours(house: House) -> None:
         house.server.fill(house.there(profit, 1), 3, "109.00")
         house.stands(profit, "partially_filled", 3)
         wait_for(lambda: house.state(stop).leaves_quantity == "7")
-        house.server.stop_out(house.there(stop, 1), "95.90")
+        there = house.there(stop, 1)
+        house.server.mute = not heard
+        if not heard:
+            house.server.drop()
+        house.server.stop_out(there, "95.90")
+        house.server.mute = False
         house.stands(stop, "filled", 7)
         house.stands(profit, "canceled", 3)
         house.agrees()
